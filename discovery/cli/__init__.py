@@ -1,0 +1,1 @@
+"""The `autotts` command: one file per command. Nothing else imports this package."""

@@ -1,0 +1,116 @@
+"""What an explorer is told and what it answers with: the seam between the search and those who propose.
+
+Explorers are many (a grammar, a language model, a numeric search); the loop knows them by this alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+
+
+class Origin(StrEnum):
+    """Where a candidate came from."""
+
+    BASELINE = "baseline"
+    GRAMMAR = "grammar"
+    MODEL = "model"
+    TUNED = "tuned"
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One beta of a candidate on the search questions, mean of the stores.
+
+    Attributes:
+        beta: The beta.
+        accuracy: In [0, 1]; maximised.
+        cost_ratio: Tokens over those of SC(64); minimised.
+    """
+
+    beta: float
+    accuracy: float
+    cost_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One kind of failure of a candidate on the search questions.
+
+    Attributes:
+        kind: Its name.
+        share: Share of all episodes, in [0, 1].
+        mean_tokens: Tokens that such an episode spent.
+    """
+
+    kind: str
+    share: float
+    mean_tokens: float
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A candidate that a proposal may build on.
+
+    Attributes:
+        number: Its number in the run.
+        source: Its source.
+        idea: One sentence on what it tries.
+        recipe: How the grammar composed it, as JSON; empty for other origins.
+        area: Its frontier area on the search questions; maximised.
+        curve: Its points, by ascending beta.
+        failures: Its failures, most frequent first.
+    """
+
+    number: int
+    source: str
+    idea: str
+    recipe: str
+    area: float
+    curve: tuple[CurvePoint, ...]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the search knows when it asks for a proposal.
+
+    Attributes:
+        iteration: Counted from 1.
+        parents: Candidates to build on, the first one first.
+        front: Nondominated points of the run so far, each with the number of its candidate.
+        facts: Figures of the run that a prompt may show, by name.
+    """
+
+    iteration: int
+    parents: tuple[Parent, ...]
+    front: tuple[tuple[int, CurvePoint], ...]
+    facts: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A controller to try.
+
+    Attributes:
+        source: Controller source in the dialect.
+        idea: One sentence on what it tries.
+        origin: Who proposed it.
+        parents: Numbers of the candidates it was built on.
+        recipe: How the grammar composed it, as JSON; empty for other origins.
+    """
+
+    source: str
+    idea: str
+    origin: Origin
+    parents: tuple[int, ...] = ()
+    recipe: str = ""
+
+
+class Explorer(Protocol):
+    """Proposes controllers."""
+
+    def propose(self, situation: Situation, rng: np.random.Generator) -> Proposal:
+        """One controller to try next. The same situation and generator state give the same proposal."""

@@ -1,0 +1,1 @@
+"""Recorded trajectories and what acting on them costs. Imports nothing else of the project."""

@@ -1,0 +1,20 @@
+"""Adaptive self-consistency (Aggarwal et al. 2023): complete branches one at a time until the leader is safe."""
+
+
+def schedule(beta):
+    return {"n": round(8 * 8**beta), "threshold": 0.95}
+
+
+def control(episode, p):
+    votes = {}
+    for opened in range(p.n):
+        branch = episode.branch(1, True)
+        if not branch:
+            break
+        (label,) = episode.probe(branch)
+        votes[label] = votes.get(label, 0) + 1
+        if opened:
+            leader, *others = sorted(votes.values(), reverse=True)
+            if confidence(leader, others[0] if others else 0) > p.threshold:
+                break
+    return max(votes, key=votes.get)

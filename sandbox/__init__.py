@@ -1,0 +1,1 @@
+"""Runs untrusted controller source and returns what it did. Never sees an answer key."""
