@@ -82,7 +82,7 @@ def abandon_doubtful(episode, leader, doubt, patience):
 def advance_live(episode, pool, age, agreeing, burst):
     """One interval for every live branch, `burst` for those that agree; finished ones join the pool, oldest first."""
     live = sorted(episode.active, key=lambda b: -age[b])
-    ended = episode.advance(live)
+    episode.advance(live)
     if burst > 1:
         episode.advance(agreeing, burst - 1)
     for b in live:
