@@ -72,14 +72,18 @@ def reference_tokens(
     return tokens
 
 
-def single_branch_accuracy(store: ReplayStore, key: AnswerKey, questions: npt.NDArray[np.integer]) -> float:
-    """Share of correct branches, mean over questions: what one branch alone is worth."""
+def single_branch_accuracies(store: ReplayStore, key: AnswerKey, questions: npt.NDArray[np.integer]) -> Floats:
+    """Share of correct branches of each question: what one branch alone is worth.
+
+    Returns:
+        (questions,) shares.
+    """
     gold = key.ids(store)
     shares = [
         np.mean(store.finals[store.branch_starts[question] : store.branch_ends[question]] == gold[question])
         for question in questions.tolist()
     ]
-    return float(np.mean(shares))
+    return np.array(shares, float)
 
 
 def frontier_area(points: npt.ArrayLike, single_branch: float) -> float:

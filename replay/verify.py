@@ -5,6 +5,7 @@ Trusts nothing in a log: an action that was not legal makes it a tampered one. K
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -51,13 +52,40 @@ class Logs:
             name_counts=np.array([len(log.names) for log in logs], np.int64),
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence["Logs"]) -> "Logs":
+        """Puts the logs of several runs of episodes behind each other."""
+        return cls(
+            calls=b"".join(part.calls for part in parts),
+            call_counts=np.concatenate([part.call_counts for part in parts]),
+            names=b"".join(part.names for part in parts),
+            name_counts=np.concatenate([part.name_counts for part in parts]),
+        )
+
+    def part(self, first: int, last: int) -> "Logs":
+        """The logs of episodes `first` to `last` - 1."""
+        call_start, call_end = _edges(self.call_counts, first, last, CALL_TYPE.itemsize)
+        name_start, name_end = _edges(self.name_counts, first, last, 1)
+        return Logs(
+            calls=self.calls[call_start:call_end],
+            call_counts=self.call_counts[first:last],
+            names=self.names[name_start:name_end],
+            name_counts=self.name_counts[first:last],
+        )
+
     def one(self, index: int) -> ActionLog:
         """The log of one episode."""
-        call_end = int(self.call_counts[: index + 1].sum()) * CALL_TYPE.itemsize
-        call_start = call_end - int(self.call_counts[index]) * CALL_TYPE.itemsize
-        name_end = int(self.name_counts[: index + 1].sum())
-        name_start = name_end - int(self.name_counts[index])
-        return ActionLog(self.calls[call_start:call_end], self.names[name_start:name_end])
+        part = self.part(index, index + 1)
+        return ActionLog(part.calls, part.names)
+
+
+class BranchEnd(IntEnum):
+    """What became of a branch by the end of an episode."""
+
+    UNOPENED = 0
+    RUNNING = 1
+    PRUNED = 2
+    FINISHED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +97,25 @@ class Outcomes:
         sequential_tokens: Tokens along the critical path: per call, the most that any branch decoded.
         answers: Answer ids, -1 for none.
         legal: Whether the log is one that a controller can have left.
+        branches: (episodes, max_branches) what became of each branch.
     """
 
     tokens: Longs
     sequential_tokens: Longs
     answers: npt.NDArray[np.int32]
     legal: Flags
+    branches: npt.NDArray[np.uint8]
+
+    @classmethod
+    def joined(cls, parts: Sequence["Outcomes"]) -> "Outcomes":
+        """Puts the outcomes of several runs of episodes behind each other."""
+        return cls(
+            tokens=np.concatenate([part.tokens for part in parts]),
+            sequential_tokens=np.concatenate([part.sequential_tokens for part in parts]),
+            answers=np.concatenate([part.answers for part in parts]),
+            legal=np.concatenate([part.legal for part in parts]),
+            branches=np.concatenate([part.branches for part in parts]),
+        )
 
 
 def verify(
@@ -101,6 +142,7 @@ def verify(
         sequential_tokens=np.zeros(n_episodes, np.int64),
         answers=np.full(n_episodes, NO_ANSWER, np.int32),
         legal=np.zeros(n_episodes, np.bool_),
+        branches=np.full((n_episodes, settings.max_branches), BranchEnd.UNOPENED, np.uint8),
     )
     calls = np.frombuffer(logs.calls, CALL_TYPE)
     names = np.frombuffer(logs.names, np.uint8)
@@ -124,6 +166,7 @@ def verify(
         outcomes.sequential_tokens[part] = chunk.sequential_tokens()
         outcomes.answers[part], shown = chunk.answers(np.asarray(labels[first:last]))
         outcomes.legal[part] = chunk.legal & shown
+        outcomes.branches[part] = chunk.branches[:, : settings.max_branches]
     return outcomes
 
 
@@ -220,6 +263,11 @@ class _Chunk:
         self._check_events(order, operation, group_start, before < whole)
         if self._settings.probe_cost:
             tokens += self._probe_tokens(operation, key, before, before < whole)
+        self.branches = np.zeros((self._n, 256), np.uint8)
+        ends = np.where(after == whole, BranchEnd.FINISHED, BranchEnd.RUNNING)
+        self.branches.reshape(-1)[key] = ends
+        pruned = key[(operation == Operation.PRUNE) & (before < whole)]
+        self.branches.reshape(-1)[pruned] = BranchEnd.PRUNED
         self._tokens = np.empty(len(key), np.int64)
         self._tokens[order] = tokens
         self._seen_at = np.empty(len(key), np.int64)
@@ -316,6 +364,11 @@ class _Chunk:
         answers = np.full(self._n, NO_ANSWER, np.int32)
         answers[found] = answer[at[found]]
         return answers, shown
+
+
+def _edges(counts: Longs, first: int, last: int, size: int) -> tuple[int, int]:
+    start = int(counts[:first].sum()) * size
+    return start, start + int(counts[first:last].sum()) * size
 
 
 def _sum_by(group: npt.NDArray[np.integer], values: Longs, n_groups: int) -> Longs:

@@ -1,0 +1,116 @@
+"""One episode step by step: what each call named, cost and showed. For people and prompts, not for scores."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from replay.actions import CALL, ActionLog, Operation
+from replay.episode import EpisodeRecord, EpisodeSettings, ReplayedEpisode
+from replay.store import ReplayStore
+from replay.tables import branch_order
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of an episode.
+
+    Attributes:
+        operation: What it did.
+        branches: The branches it named; for `BRANCH`, those it opened.
+        depths: Their depths afterwards, in intervals.
+        finished: Which of them had finished afterwards.
+        labels: For a probe, the labels it showed; empty otherwise.
+        spent: Sum of all depths afterwards, in intervals.
+    """
+
+    operation: Operation
+    branches: tuple[int, ...]
+    depths: tuple[int, ...]
+    finished: tuple[bool, ...]
+    labels: tuple[int | None, ...]
+    spent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One episode.
+
+    Attributes:
+        steps: Its calls.
+        answers: Text of each label, by label.
+    """
+
+    steps: tuple[Step, ...]
+    answers: tuple[str, ...]
+
+
+def trace(store: ReplayStore, question: int, seed: int, log: ActionLog, settings: EpisodeSettings) -> Trace:
+    """Replays a verified action log and notes what it showed.
+
+    Raises:
+        EpisodeError: If the log holds an illegal action.
+    """
+    table = store.table().question(question)
+    record = EpisodeRecord()
+    order = branch_order(seed, store.n_branches(question))
+    episode = ReplayedEpisode(table, order, settings, store.interval, record)
+    steps = []
+    position = 0
+    for operation, count, argument in CALL.iter_unpack(log.calls):
+        named = list(log.names[position : position + count])
+        position += count
+        steps.append(_step(episode, Operation(operation), named, argument))
+    words = store.vocabularies[question]
+    shown = sorted((label, answer) for answer, label in record.labels.items() if label is not None)
+    return Trace(tuple(steps), tuple(words[answer] for _, answer in shown))
+
+
+def _step(episode: ReplayedEpisode, operation: Operation, named: list[int], argument: int) -> Step:
+    labels: list[int | None] = []
+    match operation:
+        case Operation.BRANCH:
+            episode.branch(len(named), bool(argument))
+        case Operation.ADVANCE:
+            episode.advance(named, argument)
+        case Operation.COMPLETE:
+            episode.complete(named)
+        case Operation.PROBE:
+            labels = episode.probe(named)
+        case Operation.PRUNE:
+            episode.prune(named)
+    return Step(
+        operation=operation,
+        branches=tuple(named),
+        depths=tuple(map(episode.depth, named)),
+        finished=tuple(map(episode.finished, named)),
+        labels=tuple(labels),
+        spent=episode.spent,
+    )
+
+
+def settled_share(steps: Trace, answer: int | None) -> float:
+    """Share of the intervals spent after the answer had last become the majority of what had been shown finished.
+
+    Args:
+        steps: The episode.
+        answer: The label it returned.
+
+    Returns:
+        In [0, 1]; 0 if the answer never led, or nothing was spent.
+    """
+    votes: dict[int, int | None] = {}
+    settled_at: int | None = None
+    for step in steps.steps:
+        for branch, label, ended in zip(step.branches, step.labels, step.finished, strict=False):
+            if ended:
+                votes[branch] = label
+        counts = np.unique([label for label in votes.values() if label is not None], return_counts=True)
+        leads = bool(len(counts[0])) and answer == counts[0][counts[1].argmax()]
+        if not leads:
+            settled_at = None
+        elif settled_at is None:
+            settled_at = step.spent
+    total = steps.steps[-1].spent if steps.steps else 0
+    if settled_at is None or not total:
+        return 0.0
+    return (total - settled_at) / total
