@@ -1,16 +1,22 @@
 """Votes over labels: majority, tally, and the confidence that the leader is ahead for good.
 
-Controllers find these three under their bare names. They know nothing of branches or costs.
+Controllers find these three under their bare names. They know nothing of branches or costs. Each function stands on
+its own, so that an exported controller can carry a copy.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache
 from typing import TypeVar
 
 Label = TypeVar("Label", bound=Hashable)
 
-MAX_CONFIDENCE_COUNT = 4_096
-"""The largest vote count that `confidence` takes."""
+
+def majority(labels: Iterable[Label]) -> Label | None:
+    """The most frequent label, None counted like any other; ties go to the one met first. None for no labels."""
+    counts: dict[Label, int] = {}
+    for label in labels:
+        counts[label] = counts.get(label, 0) + 1
+    return max(counts, key=counts.get) if counts else None  # type: ignore[arg-type]
 
 
 def tally(labels: Iterable[Label]) -> dict[Label, int]:
@@ -24,17 +30,7 @@ def tally(labels: Iterable[Label]) -> dict[Label, int]:
         counts[label] = counts.get(label, 0) + 1
     if len(counts) < 2:
         return counts
-    return dict(sorted(counts.items(), key=_count, reverse=True))
-
-
-def majority(labels: Iterable[Label]) -> Label | None:
-    """The most frequent label, None counted like any other; ties go to the one met first. None for no labels."""
-    counts: dict[Label, int] = {}
-    for label in labels:
-        counts[label] = counts.get(label, 0) + 1
-    if not counts:
-        return None
-    return max(counts, key=counts.__getitem__)
+    return {label: counts[label] for label in sorted(counts, key=counts.get, reverse=True)}  # type: ignore[arg-type]
 
 
 def confidence(v1: int, v2: int = 0) -> float:
@@ -44,24 +40,17 @@ def confidence(v1: int, v2: int = 0) -> float:
     (Aggarwal et al. 2023), as an exact sum of binomial terms.
 
     Args:
-        v1: Votes of the most frequent label.
-        v2: Votes of the second most frequent one.
+        v1: Votes of the most frequent label, 0 to 4096.
+        v2: Votes of the second most frequent one, 0 to 4096.
 
     Returns:
         A probability in [0, 1]; 0 when there are no votes.
 
     Raises:
-        ValueError: If a count is not an int from 0 to `MAX_CONFIDENCE_COUNT`.
+        ValueError: If a count is not an int in its range.
     """
-    if type(v1) is not int or type(v2) is not int:
-        raise ValueError("confidence takes two vote counts, each a whole number")
-    return _confidence(v1, v2)
-
-
-@lru_cache(maxsize=65_536)
-def _confidence(v1: int, v2: int) -> float:
-    if not (0 <= v1 <= MAX_CONFIDENCE_COUNT and 0 <= v2 <= MAX_CONFIDENCE_COUNT):
-        raise ValueError(f"confidence takes vote counts from 0 to {MAX_CONFIDENCE_COUNT}")
+    if type(v1) is not int or type(v2) is not int or not (0 <= v1 <= 4096 and 0 <= v2 <= 4096):
+        raise ValueError("confidence takes two vote counts, each a whole number from 0 to 4096")
     if v1 == v2 == 0:
         return 0.0
     trials = v1 + v2 + 1
@@ -69,8 +58,12 @@ def _confidence(v1: int, v2: int) -> float:
     for successes in range(v1):
         term = term * (trials - successes) // (successes + 1)
         favourable += term
-    return favourable / (1 << trials)
+    return favourable / 2**trials
 
 
-def _count(item: tuple[object, int]) -> int:
-    return item[1]
+_remembered: Callable[[int, int], float] = lru_cache(maxsize=65_536, typed=True)(confidence)
+
+
+def remembered_confidence(v1: int, v2: int = 0) -> float:
+    """`confidence`, computed once for each pair of counts. Shows nothing of what was asked before."""
+    return _remembered(v1, v2)
