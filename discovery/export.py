@@ -10,6 +10,7 @@ import platform
 import pprint
 import tempfile
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 from replay import votes
@@ -75,8 +76,6 @@ def write_module(text: str, path: Path) -> None:
 
 def software() -> dict[str, Plain]:
     """The versions that a result depends on."""
-    from importlib.metadata import version
-
     return {"autotts": version("autotts"), "python": platform.python_version()}
 
 

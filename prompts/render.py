@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined, TemplateError
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    StrictUndefined,
+    TemplateError,
+)
 
 from prompts.context import ProposalContext, RepairContext
 from replay.errors import AutoTTSError
@@ -22,7 +30,7 @@ class Renderer:
             PromptError: If the folder does not exist.
         """
         if folder is not None and not folder.is_dir():
-            raise PromptError(f"{folder} is not a folder of templates", hint="give one that holds files such as advice.j2")
+            raise PromptError(f"{folder} is not a folder of templates", hint="give one with files such as advice.j2")
         loaders: list[BaseLoader] = [FileSystemLoader(folder)] if folder else []
         self._environment = Environment(
             loader=ChoiceLoader([*loaders, PackageLoader("prompts")]),
