@@ -74,9 +74,7 @@ def _kinds_of(play: Play, keyed: KeyedStore) -> npt.NDArray[np.int8]:
     votes = (finals == play.outcomes.answers[:, None]) & finished
     consensus = 2 * votes.sum(1) > finished.sum(1)
     never, all_right = _of_all_branches(store, gold)
-    exists = {
-        end: (right & (ends == end)).any(1) for end in (BranchEnd.FINISHED, BranchEnd.PRUNED, BranchEnd.RUNNING)
-    }
+    exists = {end: (right & (ends == end)).any(1) for end in (BranchEnd.FINISHED, BranchEnd.PRUNED, BranchEnd.RUNNING)}
     elsewhere = ~(right & opened).any(1)
     tests: dict[FailureKind, Flags] = {
         FailureKind.ERROR: play.failed,

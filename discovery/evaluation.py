@@ -14,13 +14,13 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from sandbox.limits import Limits
-from sandbox.pool import Block, EpisodeStatus, Job, JobResult, JobStatus, Pool
 
 from replay.episode import EpisodeSettings
 from replay.errors import StoreError
 from replay.store import AnswerKey, ReplayStore, load_key, load_store
 from replay.verify import Logs, Outcomes, verify
+from sandbox.limits import Limits
+from sandbox.pool import Block, EpisodeStatus, Job, JobResult, JobStatus, Pool
 
 EPISODES_PER_JOB = 1_200
 """Episodes that one sandboxed process plays, about: enough to make its start cheap."""
@@ -67,6 +67,11 @@ class Cell:
     tokens: npt.NDArray[np.int64]
     sequential_tokens: npt.NDArray[np.int64]
     status: npt.NDArray[np.uint8]
+
+    @property
+    def n_errors(self) -> int:
+        """Episodes that ended in an error or with a tampered log."""
+        return int(np.isin(self.status, (EpisodeStatus.ERROR, TAMPERED)).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +120,7 @@ class Evaluation:
     @property
     def clean(self) -> bool:
         """Whether it ran and no episode ended in an error."""
-        legal = (EpisodeStatus.OK, EpisodeStatus.NO_ANSWER)
-        return self.status is JobStatus.DONE and all(np.isin(cell.status, legal).all() for cell in self.cells)
+        return self.status is JobStatus.DONE and not any(cell.n_errors for cell in self.cells)
 
 
 class Evaluator:

@@ -83,9 +83,7 @@ class StoreTable:
         if magic != _MAGIC or len(content) != _HEAD.size + 4 * sum(sizes):
             raise ValueError("not a store table: wrong magic or length")
         edges = [_HEAD.size, *accumulate((4 * size for size in sizes), initial=_HEAD.size)][1:]
-        branch_ends, row_ends, lengths, answers = (
-            array("i", content[start:end]) for start, end in pairwise(edges)
-        )
+        branch_ends, row_ends, lengths, answers = (array("i", content[start:end]) for start, end in pairwise(edges))
         return cls(interval, branch_ends, row_ends, answers, lengths)
 
 
