@@ -5,7 +5,7 @@ The one road that the search, `evaluate`, comparisons and tuning share. It alone
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise, product
 from pathlib import Path
@@ -73,6 +73,31 @@ class Cell:
         """Episodes that ended in an error or with a tampered log."""
         return int(np.isin(self.status, (EpisodeStatus.ERROR, TAMPERED)).sum())
 
+    def part(self, seeds: slice, questions: npt.NDArray[np.int64] | slice) -> Cell:
+        """The cell restricted to some of its seeds and questions, by position."""
+        return Cell(
+            store=self.store,
+            beta=self.beta,
+            correct=self.correct[seeds][:, questions],
+            tokens=self.tokens[seeds][:, questions],
+            sequential_tokens=self.sequential_tokens[seeds][:, questions],
+            status=self.status[seeds][:, questions],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Cell]) -> Cell:
+        """Puts the seeds of several cells of one store, beta and set of questions together."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            store=parts[0].store,
+            beta=parts[0].beta,
+            correct=np.concatenate([part.correct for part in parts]),
+            tokens=np.concatenate([part.tokens for part in parts]),
+            sequential_tokens=np.concatenate([part.sequential_tokens for part in parts]),
+            status=np.concatenate([part.status for part in parts]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Play:
@@ -98,6 +123,22 @@ class Play:
     correct: npt.NDArray[np.bool_]
     failed: npt.NDArray[np.bool_]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Play]) -> Play:
+        """Puts the seeds of several plays of one store, beta and set of questions together."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            store=parts[0].store,
+            beta=parts[0].beta,
+            questions=np.concatenate([part.questions for part in parts]),
+            seeds=np.concatenate([part.seeds for part in parts]),
+            logs=Logs.joined([part.logs for part in parts]),
+            outcomes=Outcomes.joined([part.outcomes for part in parts]),
+            correct=np.concatenate([part.correct for part in parts]),
+            failed=np.concatenate([part.failed for part in parts]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -121,6 +162,23 @@ class Evaluation:
     def clean(self) -> bool:
         """Whether it ran and no episode ended in an error."""
         return self.status is JobStatus.DONE and not any(cell.n_errors for cell in self.cells)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Evaluation]) -> Evaluation:
+        """Puts evaluations of one controller on the same questions with different seeds together."""
+        by_place: dict[tuple[int, float], tuple[list[Cell], list[Play]]] = {}
+        for part in parts:
+            for cell, play in zip(part.cells, part.plays, strict=True):
+                cells, plays = by_place.setdefault((cell.store, cell.beta), ([], []))
+                cells.append(cell)
+                plays.append(play)
+        message = next((part.message for part in parts if part.message), "")
+        return _joined(by_place.values(), message, sum(part.cpu_seconds for part in parts))
+
+
+def _joined(parts: Iterable[tuple[list[Cell], list[Play]]], message: str, cpu_seconds: float) -> Evaluation:
+    cells, plays = zip(*((Cell.joined(cells), Play.joined(plays)) for cells, plays in parts), strict=True)
+    return Evaluation(JobStatus.DONE, message, cells, plays, cpu_seconds)
 
 
 class Evaluator:
@@ -190,7 +248,7 @@ class Evaluator:
             overrides: Values that replace those of `schedule`.
         """
         jobs = self._jobs(source, questions, seeds, betas, overrides or {})
-        parts: dict[tuple[int, float], list[tuple[Cell, Play]]] = {}
+        parts: dict[tuple[int, float], tuple[list[Cell], list[Play]]] = {}
         cpu_seconds, message = 0.0, ""
         for job, result in zip(jobs, self.pool.map(jobs), strict=True):
             cpu_seconds += result.cpu_seconds
@@ -198,11 +256,11 @@ class Evaluator:
             if result.status is not JobStatus.DONE:
                 return Evaluation(result.status, result.message, cpu_seconds=cpu_seconds)
             for block, piece in zip(job.blocks, _pieces(job, result), strict=True):
-                scored = self._score(block, piece, n_questions=len(questions[block.table]))
-                parts.setdefault((block.table, block.beta), []).append(scored)
-        joined = [_join(pieces) for pieces in parts.values()]
-        cells, plays = tuple(cell for cell, _ in joined), tuple(play for _, play in joined)
-        return Evaluation(JobStatus.DONE, message, cells, plays, cpu_seconds)
+                cell, play = self._score(block, piece, n_questions=len(questions[block.table]))
+                cells, plays = parts.setdefault((block.table, block.beta), ([], []))
+                cells.append(cell)
+                plays.append(play)
+        return _joined(parts.values(), message, cpu_seconds)
 
     def _jobs(
         self,
@@ -277,29 +335,3 @@ def _pieces(job: Job, result: JobResult) -> Iterator[_Piece]:
     edges = [0, *accumulate(len(block.seeds) for block in job.blocks)]
     for first, last in pairwise(edges):
         yield _Piece(result.statuses[first:last], result.labels[first:last], logs.part(first, last))
-
-
-def _join(pieces: list[tuple[Cell, Play]]) -> tuple[Cell, Play]:
-    """Puts the blocks of one store and beta together again."""
-    if len(pieces) == 1:
-        return pieces[0]
-    cells, plays = [cell for cell, _ in pieces], [play for _, play in pieces]
-    cell = Cell(
-        store=cells[0].store,
-        beta=cells[0].beta,
-        correct=np.concatenate([cell.correct for cell in cells]),
-        tokens=np.concatenate([cell.tokens for cell in cells]),
-        sequential_tokens=np.concatenate([cell.sequential_tokens for cell in cells]),
-        status=np.concatenate([cell.status for cell in cells]),
-    )
-    play = Play(
-        store=cell.store,
-        beta=cell.beta,
-        questions=np.concatenate([play.questions for play in plays]),
-        seeds=np.concatenate([play.seeds for play in plays]),
-        logs=Logs.joined([play.logs for play in plays]),
-        outcomes=Outcomes.joined([play.outcomes for play in plays]),
-        correct=np.concatenate([play.correct for play in plays]),
-        failed=np.concatenate([play.failed for play in plays]),
-    )
-    return cell, play

@@ -4,7 +4,7 @@ Explorers are many (a grammar, a language model, a numeric search); the loop kno
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -74,20 +74,41 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """A candidate that was tried, and in a few words what came of it."""
+
+    number: int
+    idea: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
-    """What the search knows when it asks for a proposal.
+    """What the search knows when it asks for a proposal. Figures are of the search questions but for `overfit`.
 
     Attributes:
         iteration: Counted from 1.
         parents: Candidates to build on, the first one first.
-        front: Nondominated points of the run so far, each with the number of its candidate.
-        facts: Figures of the run that a prompt may show, by name.
+        front: Nondominated points of the run so far, each with the number of its candidate; cheapest first.
+        attempts: What was tried lately, oldest first.
+        best_number: Number of the candidate with the largest frontier area.
+        best_area: Its area; maximised.
+        single_branch: Accuracy of one branch alone, in [0, 1].
+        n_questions: Search questions.
+        stores: Names of the stores.
+        overfit: Mean drop of the best candidates' area on all questions of the run; None while unknown.
     """
 
     iteration: int
     parents: tuple[Parent, ...]
     front: tuple[tuple[int, CurvePoint], ...]
-    facts: Mapping[str, float]
+    attempts: tuple[Attempt, ...]
+    best_number: int
+    best_area: float
+    single_branch: float
+    n_questions: int
+    stores: tuple[str, ...]
+    overfit: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +121,8 @@ class Proposal:
         origin: Who proposed it.
         parents: Numbers of the candidates it was built on.
         recipe: How the grammar composed it, as JSON; empty for other origins.
+        exchanges: Archive keys of the requests that led to it, each with what was made of its reply; empty for the one
+            that held the source.
     """
 
     source: str
@@ -107,6 +130,7 @@ class Proposal:
     origin: Origin
     parents: tuple[int, ...] = ()
     recipe: str = ""
+    exchanges: Mapping[int, str] = field(default_factory=dict)
 
 
 class Explorer(Protocol):

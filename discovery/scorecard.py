@@ -67,22 +67,6 @@ def make_panel(stores: Sequence[KeyedStore], questions: Sequence[Indices], seeds
     )
 
 
-def cells_of(cells: Sequence[Cell], columns: Sequence[Indices]) -> list[Cell]:
-    """Cells restricted to some questions, by position in their store's panel questions."""
-    return [
-        Cell(
-            store=cell.store,
-            beta=cell.beta,
-            correct=cell.correct[:, columns[cell.store]],
-            tokens=cell.tokens[:, columns[cell.store]],
-            sequential_tokens=cell.sequential_tokens[:, columns[cell.store]],
-            status=cell.status[:, columns[cell.store]],
-        )
-        for cell in cells
-        if len(columns[cell.store])
-    ]
-
-
 def curve(cells: Sequence[Cell], panel: Panel) -> dict[float, Scores]:
     """Scores by beta, ascending: of each figure the unweighted mean over the stores of the cells."""
     betas = sorted({cell.beta for cell in cells})

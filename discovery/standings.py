@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from discovery.evaluation import KeyedStore
 from discovery.proposal import CurvePoint
+from discovery.records import Point
 from discovery.scorecard import Panel, make_panel, single_branch
 from replay.scoring import frontier_area
 from replay.split import Split, questions_of
@@ -18,20 +19,8 @@ ALL_QUESTIONS = (Split.SEARCH, Split.VALIDATION)
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """What the episodes of one candidate, store, part of the questions and beta come to."""
-
-    store: str
-    split: Split
-    beta: float
-    n_episodes: int
-    n_correct: int
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
 class Measure:
-    """What sums over some parts of the questions are measured against.
+    """What points over some parts of the questions are measured against.
 
     Attributes:
         parts: The parts of the questions.
@@ -41,10 +30,10 @@ class Measure:
     parts: tuple[Split, ...]
     panel: Panel
 
-    def curve(self, sums: Iterable[Sums]) -> tuple[CurvePoint, ...]:
+    def curve(self, points: Iterable[Point]) -> tuple[CurvePoint, ...]:
         """Accuracy and cost ratio by ascending beta, the unweighted mean over stores."""
         totals: dict[tuple[float, str], list[int]] = {}
-        for entry in sums:
+        for entry in points:
             if entry.split in self.parts:
                 total = totals.setdefault((entry.beta, entry.store), [0, 0, 0])
                 for index, value in enumerate((entry.n_episodes, entry.n_correct, entry.tokens)):
@@ -94,7 +83,7 @@ class Standing:
     sound: bool
 
 
-def stand(number: int, sums: Sequence[Sums], search: Measure, everything: Measure, *, sound: bool) -> Standing:
+def stand(number: int, points: Sequence[Point], search: Measure, everything: Measure, *, sound: bool) -> Standing:
     """Where a candidate stands."""
-    curve = search.curve(sums)
-    return Standing(number, search.area(curve), everything.area(everything.curve(sums)), curve, sound)
+    curve = search.curve(points)
+    return Standing(number, search.area(curve), everything.area(everything.curve(points)), curve, sound)

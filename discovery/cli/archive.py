@@ -1,0 +1,282 @@
+"""`autotts archive`: runs, candidates and the front, as the archive has them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.syntax import Syntax
+
+from discovery.archive import Archive
+from discovery.cli.terminal import data_options, emit, percent, plain, ratio, thousands, usd
+from discovery.config import RunConfig, reopen_stores
+from discovery.errors import ArchiveError
+from discovery.records import Candidate, Run
+from discovery.selection import front_points, pick_winner
+from discovery.standings import ALL_QUESTIONS, SEARCH_ONLY, Measure, Standing, make_measure, stand
+from replay.errors import ControllerNameError
+from replay.split import Split
+
+DEFAULT_ARCHIVE = Path("runs/archive.sqlite")
+
+archive_option = click.option(
+    "--archive",
+    "archive_path",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_ARCHIVE,
+    show_default=True,
+    help="The archive.",
+)
+
+
+class DefaultGroup(click.Group):
+    """A group that runs `list` when no command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts the default command in front of options."""
+        named = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if named else ["list", *args])
+
+
+@click.group(cls=DefaultGroup)
+def archive() -> None:
+    """Look at runs and candidates.
+
+    Example: autotts archive front
+    """
+
+
+@archive.command("list", epilog="Example: autotts archive list --json")
+@archive_option
+@data_options
+def list_(archive_path: Path, as_json: bool, as_csv: bool) -> None:
+    """List the runs: explorer, spend, candidates, best frontier area."""
+    with Archive(archive_path) as archive:
+        rows = [_run_row(archive, run) for run in archive.runs()]
+    columns = {
+        "run": plain,
+        "started": lambda time: str(time)[:16].replace("T", " "),
+        "explorer": plain,
+        "status": plain,
+        "candidates": plain,
+        "spent": usd,
+        "unconfirmed": usd,
+        "budget": usd,
+        "best_area": percent,
+        "reason": plain,
+    }
+    emit(rows, columns, as_json=as_json, as_csv=as_csv)
+
+
+@archive.command(epilog="Example: autotts archive front --run monday")
+@click.option("--run", "run_name", help="The run.  [default: the latest]")
+@archive_option
+@data_options
+def front(run_name: str | None, archive_path: Path, as_json: bool, as_csv: bool) -> None:
+    """Show the points of a run that nothing is both more accurate and cheaper than, on the search questions."""
+    with Archive(archive_path) as archive:
+        opened = OpenRun(archive, archive.run(run_name))
+        rows = opened.front_rows()
+        title = opened.title()
+    emit(rows, FRONT_COLUMNS, as_json=as_json, as_csv=as_csv, title=title)
+
+
+FRONT_COLUMNS = {
+    "candidate": plain,
+    "name": plain,
+    "beta": plain,
+    "accuracy": percent,
+    "cost_ratio": ratio,
+    "area": percent,
+    "area_all": percent,
+    "idea": plain,
+}
+
+
+@archive.command(epilog="Example: autotts archive show 12")
+@click.argument("candidate", required=False)
+@archive_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(candidate: str | None, archive_path: Path, as_json: bool) -> None:
+    """Show a candidate: [RUN:]NUMBER.  [default: the latest run's winner]"""
+    with Archive(archive_path) as archive:
+        opened, found = find_candidate(archive, candidate)
+        if as_json:
+            emit([opened.described(found)], {}, as_json=True, as_csv=False)
+            return
+        _print_candidate(opened, found)
+
+
+class OpenRun:
+    """A run with what its figures are measured against."""
+
+    def __init__(self, archive: Archive, run: Run) -> None:
+        """Loads the run's stores.
+
+        Raises:
+            StoreError: If one of them is missing or has changed.
+        """
+        self.archive = archive
+        self.run = run
+        self.config = RunConfig.from_json(run.config)
+        self._stores = reopen_stores(self.config)
+        split = self.config.split(self._stores)
+        self._split = split
+        self.search = self._measure(SEARCH_ONLY)
+        self.everything = self._measure(ALL_QUESTIONS)
+        self.candidates = {candidate.number: candidate for candidate in archive.candidates(run)}
+        self.standings = self._stand()
+
+    def winner(self) -> Candidate:
+        """The run's winner.
+
+        Raises:
+            ArchiveError: If no candidate is fit to win.
+        """
+        winner = pick_winner(list(self.standings.values()))
+        if winner is None:
+            hint = f"continue it with: autotts discover --resume {self.run.name}"
+            raise ArchiveError(f"run {self.run.name} has no candidate that played through", hint=hint)
+        return self.candidates[winner.number]
+
+    def title(self) -> str:
+        """One line on the run."""
+        stores = ", ".join(used.name for used in self.config.stores)
+        return f"run {self.run.name} on {stores}; winner: candidate {self.winner().number}"
+
+    def front_rows(self) -> list[dict[str, Any]]:
+        """The front, cheapest first."""
+        rows = []
+        for number, point in front_points(list(self.standings.values())):
+            candidate, standing = self.candidates[number], self.standings[number]
+            rows.append(
+                {
+                    "candidate": number,
+                    "name": candidate.name or candidate.origin.value,
+                    "beta": point.beta,
+                    "accuracy": point.accuracy,
+                    "cost_ratio": point.cost_ratio,
+                    "area": standing.area,
+                    "area_all": standing.area_all,
+                    "idea": candidate.idea,
+                }
+            )
+        return rows
+
+    def described(self, candidate: Candidate) -> dict[str, Any]:
+        """All that is known of a candidate, as plain values."""
+        standing = self.standings.get(candidate.number)
+        return {
+            "run": self.run.name,
+            "number": candidate.number,
+            "name": candidate.name,
+            "origin": candidate.origin.value,
+            "parents": list(candidate.parents),
+            "iteration": candidate.iteration,
+            "status": candidate.status.value,
+            "error": candidate.error,
+            "idea": candidate.idea,
+            "area": standing.area if standing else None,
+            "area_all": standing.area_all if standing else None,
+            "curve": self.curve_rows(candidate),
+            "failures": [
+                {"kind": failure.kind, "share": failure.share, "mean_tokens": failure.mean_tokens}
+                for failure in self.archive.failures(candidate)
+            ],
+            "source_digest": candidate.source_digest,
+            "source": candidate.source,
+        }
+
+    def curve_rows(self, candidate: Candidate) -> list[dict[str, Any]]:
+        """Accuracy and cost ratio by beta on the search, the validation and all questions."""
+        points = self.archive.points(candidate)
+        rows: dict[float, dict[str, Any]] = {}
+        for name, measure in (
+            ("search", self.search),
+            ("validation", self._measure((Split.VALIDATION,))),
+            ("all", self.everything),
+        ):
+            for point in measure.curve(points):
+                row = rows.setdefault(point.beta, {"beta": point.beta})
+                row |= {f"{name}_accuracy": point.accuracy, f"{name}_cost_ratio": point.cost_ratio}
+        return list(rows.values())
+
+    def _measure(self, parts: tuple[Split, ...]) -> Measure:
+        return make_measure(self._stores, self._split, parts, self.config.seeds)
+
+    def _stand(self) -> Mapping[int, Standing]:
+        standings = {}
+        for number, points in self.archive.points_of_run(self.run).items():
+            played_through = {point.split for point in points} == set(Split)
+            sound = self.candidates[number].status == "ok" and played_through
+            standings[number] = stand(number, points, self.search, self.everything, sound=sound)
+        return standings
+
+
+def find_candidate(archive: Archive, text: str | None) -> tuple[OpenRun, Candidate]:
+    """A candidate by [RUN:]NUMBER; without a number, the winner.
+
+    Raises:
+        ArchiveError: If there is none.
+        ControllerNameError: If the form is wrong.
+    """
+    run_name, _, number = (text or "").rpartition(":")
+    opened = OpenRun(archive, archive.run(run_name or None))
+    if not number:
+        return opened, opened.winner()
+    if not number.isdecimal():
+        raise ControllerNameError(f"{text!r} is not [RUN:]NUMBER", hint="for example: autotts archive show 12")
+    return opened, archive.candidate(opened.run, int(number))
+
+
+def candidate_source(archive_path: Path | None, text: str) -> str | None:
+    """The source of [RUN:]NUMBER, or None if the text is not of that form or there is no archive."""
+    path = archive_path or DEFAULT_ARCHIVE
+    run_name, _, number = text.rpartition(":")
+    if not number.isdecimal() or not path.is_file():
+        return None
+    with Archive(path) as archive:
+        return archive.candidate(archive.run(run_name or None), int(number)).source
+
+
+def _run_row(archive: Archive, run: Run) -> dict[str, Any]:
+    config = RunConfig.from_json(run.config)
+    balance = archive.exchanges.balance(run.id)
+    areas = [candidate.analysis.get("area") for candidate in archive.candidates(run) if candidate.analysis.get("area")]
+    return {
+        "run": run.name,
+        "started": run.started,
+        "explorer": config.model or config.explorer,
+        "status": run.status.value,
+        "candidates": len(archive.candidates(run)),
+        "spent": balance.settled,
+        "unconfirmed": balance.unconfirmed,
+        "budget": balance.cap,
+        "best_area": max(areas, default=None),
+        "reason": run.reason,
+    }
+
+
+def _print_candidate(opened: OpenRun, candidate: Candidate) -> None:
+    standing = opened.standings.get(candidate.number)
+    origin = candidate.name or candidate.origin.value
+    built_on = f" on {', '.join(map(str, candidate.parents))}" if candidate.parents else ""
+    click.echo(f"candidate {candidate.number} of run {opened.run.name}: {origin}{built_on}, {candidate.status.value}")
+    if candidate.idea:
+        click.echo(plain(candidate.idea))
+    if candidate.error:
+        click.echo(plain(candidate.error))
+    if standing is not None:
+        click.echo(f"frontier area: {percent(standing.area)} search, {percent(standing.area_all)} all questions")
+    curve = opened.curve_rows(candidate)
+    if curve:
+        columns = {key: ratio if key.endswith("ratio") else percent for key in curve[0]} | {"beta": plain}
+        emit(curve, columns, as_json=False, as_csv=False)
+    failures = [
+        {"failure": failure.kind, "share": failure.share, "tokens_k": failure.mean_tokens}
+        for failure in opened.archive.failures(candidate)
+    ]
+    if failures:
+        emit(failures, {"failure": plain, "share": percent, "tokens_k": thousands}, as_json=False, as_csv=False)
+    Console(highlight=False).print(Syntax(candidate.source, "python", background_color="default", word_wrap=True))
