@@ -22,7 +22,6 @@ from discovery.selection import FINALISTS, choose_parents, front_points
 from discovery.standings import ALL_QUESTIONS, SEARCH_ONLY, Standing, make_measure, stand
 from discovery.trial import Trials
 from replay.baselines import baseline_source
-from replay.split import Split
 
 PARENTS = 2
 ATTEMPTS_TOLD = 20
@@ -191,11 +190,10 @@ class Search:
             self.trials.remember(candidate.number, candidate.source, candidate.analysis.get("fingerprint"))
         if not outcomes:
             return
-        played_through = {outcome.split for outcome in outcomes} == set(Split)
-        sound = candidate.status is CandidateStatus.OK and played_through
         points = [point_of(outcome) for outcome in outcomes]
-        self.standings[candidate.number] = stand(candidate.number, points, self.search, self.everything, sound=sound)
-        if sound:
+        standing = stand(candidate, points, self.search, self.everything)
+        self.standings[candidate.number] = standing
+        if standing.sound:
             names = [keyed.store.name for keyed in self.evaluator.stores]
             self._contenders[candidate.number] = Contender.of(candidate.number, outcomes, names)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from discovery.evaluation import KeyedStore
 from discovery.proposal import CurvePoint
-from discovery.records import Point
+from discovery.records import Candidate, CandidateStatus, Point
 from discovery.scorecard import Panel, make_panel, single_branch
 from replay.scoring import frontier_area
 from replay.split import Split, questions_of
@@ -83,7 +83,14 @@ class Standing:
     sound: bool
 
 
-def stand(number: int, points: Sequence[Point], search: Measure, everything: Measure, *, sound: bool) -> Standing:
-    """Where a candidate stands."""
+def stand(candidate: Candidate, points: Sequence[Point], search: Measure, everything: Measure) -> Standing:
+    """Where a candidate stands. One that stopped early, or did not end well, is not sound."""
     curve = search.curve(points)
-    return Standing(number, search.area(curve), everything.area(everything.curve(points)), curve, sound)
+    played_through = {point.split for point in points} == set(Split)
+    return Standing(
+        number=candidate.number,
+        area=search.area(curve),
+        area_all=everything.area(everything.curve(points)),
+        curve=curve,
+        sound=candidate.status is CandidateStatus.OK and played_through,
+    )

@@ -14,7 +14,7 @@ from discovery.config import RunConfig, reopen_stores
 from discovery.errors import ArchiveError
 from discovery.records import Candidate, Run
 from discovery.selection import front_points, pick_winner
-from discovery.standings import ALL_QUESTIONS, SEARCH_ONLY, Measure, Standing, make_measure, stand
+from discovery.standings import ALL_QUESTIONS, SEARCH_ONLY, VALIDATION_ONLY, Measure, Standing, make_measure, stand
 from replay.errors import ControllerNameError
 from replay.split import Split
 
@@ -51,7 +51,7 @@ def archive() -> None:
 @archive_option
 @data_options
 def list_(archive_path: Path, as_json: bool, as_csv: bool) -> None:
-    """List the runs: explorer, spend, candidates, best frontier area."""
+    """List the runs: explorer, spend, candidates, why they ended."""
     with Archive(archive_path) as archive:
         rows = [_run_row(archive, run) for run in archive.runs()]
     columns = {
@@ -63,7 +63,6 @@ def list_(archive_path: Path, as_json: bool, as_csv: bool) -> None:
         "spent": usd,
         "unconfirmed": usd,
         "budget": usd,
-        "best_area": percent,
         "reason": plain,
     }
     emit(rows, columns, as_json=as_json, as_csv=as_csv)
@@ -194,7 +193,7 @@ class OpenRun:
         rows: dict[float, dict[str, Any]] = {}
         for name, measure in (
             ("search", self.search),
-            ("validation", self._measure((Split.VALIDATION,))),
+            ("validation", self._measure(VALIDATION_ONLY)),
             ("all", self.everything),
         ):
             for point in measure.curve(points):
@@ -208,9 +207,7 @@ class OpenRun:
     def _stand(self) -> Mapping[int, Standing]:
         standings = {}
         for number, points in self.archive.points_of_run(self.run).items():
-            played_through = {point.split for point in points} == set(Split)
-            sound = self.candidates[number].status == "ok" and played_through
-            standings[number] = stand(number, points, self.search, self.everything, sound=sound)
+            standings[number] = stand(self.candidates[number], points, self.search, self.everything)
         return standings
 
 
@@ -243,7 +240,6 @@ def candidate_source(archive_path: Path | None, text: str) -> str | None:
 def _run_row(archive: Archive, run: Run) -> dict[str, Any]:
     config = RunConfig.from_json(run.config)
     balance = archive.exchanges.balance(run.id)
-    areas = [candidate.analysis.get("area") for candidate in archive.candidates(run) if candidate.analysis.get("area")]
     return {
         "run": run.name,
         "started": run.started,
@@ -253,7 +249,6 @@ def _run_row(archive: Archive, run: Run) -> dict[str, Any]:
         "spent": balance.settled,
         "unconfirmed": balance.unconfirmed,
         "budget": balance.cap,
-        "best_area": max(areas, default=None),
         "reason": run.reason,
     }
 

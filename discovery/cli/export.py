@@ -18,7 +18,7 @@ from discovery.records import Candidate
 def export(candidate: str | None, output: Path, archive_path: Path) -> None:
     """Write a candidate as a Python module: [RUN:]NUMBER.  [default: the latest run's winner]
 
-    The module needs nothing but the standard library and is a controller in the dialect, so `autotts evaluate` takes it.
+    The module needs nothing but the standard library. It is a controller itself: `autotts evaluate` takes it.
     """
     with Archive(archive_path) as archive:
         opened, found = find_candidate(archive, candidate)
