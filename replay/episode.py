@@ -3,6 +3,7 @@
 An episode is one controller on one question with one order of branches. Nothing here knows which answer is right.
 """
 
+from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
@@ -102,7 +103,9 @@ class Episode(Protocol):
         """Tokens that a probe of a running branch costs."""
 
 
-_CONTAINERS = frozenset({list, tuple, set, frozenset, range, type({}.keys()), type({}.values())})
+_DICTS: tuple[dict[int, int], ...] = ({}, OrderedDict())
+_VIEWS = {type(view) for mapping in _DICTS for view in (mapping.keys(), mapping.values())}
+_CONTAINERS = frozenset({list, tuple, set, frozenset, range, *_VIEWS})
 _INT_ONLY = {int}
 _LIST_FORM = "give a list of the ids of opened branches, each once, such as [0, 3]"
 
@@ -330,6 +333,10 @@ class ReplayedEpisode:
         """A checked copy of a branch list: exact ids of opened branches, each once."""
         if type(branches) not in _CONTAINERS:
             self.__fail(f"branches are given one by one or in a wrong container; {_LIST_FORM}")
+        if type(branches) is range and branches:
+            # A range may be too long to copy.
+            self.__check_opened(branches[0])
+            self.__check_opened(branches[-1])
         ids = list(branches)
         if not ids:
             return ids
