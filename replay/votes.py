@@ -58,7 +58,7 @@ def confidence(v1: int, v2: int = 0) -> float:
     for successes in range(v1):
         term = term * (trials - successes) // (successes + 1)
         favourable += term
-    return favourable / 2**trials
+    return favourable / (1 << trials)
 
 
 _remembered: Callable[[int, int], float] = lru_cache(maxsize=65_536, typed=True)(confidence)
