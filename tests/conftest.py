@@ -1,0 +1,16 @@
+"""Fixtures that several test files share."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("tests.conformance")
+
+
+@pytest.fixture(scope="session")
+def recorded_folder() -> Path:
+    """The folder beside the project that holds real recorded trajectories and reference figures."""
+    folder = Path(__file__).parents[2] / "shared"
+    if not (folder / "reference").is_dir() or not (folder / "data" / "public").is_dir():
+        pytest.skip("needs recorded trajectories and their reference figures, which are not part of the project")
+    return folder
