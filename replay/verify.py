@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from replay.actions import MAX_CALLS, MAX_INTERVALS, MAX_NAMED, ActionLog, Operation
 from replay.episode import EpisodeSettings
+from replay.errors import TamperedLogError
 from replay.store import ReplayStore
 from replay.tables import NO_ANSWER, branch_order
 
@@ -35,12 +36,24 @@ class Logs:
         call_counts: (episodes,) calls per episode.
         names: All branch ids, one byte each.
         name_counts: (episodes,) branch ids per episode.
+
+    Raises:
+        TamperedLogError: If the counts are not those of the bytes.
     """
 
     calls: bytes
     call_counts: Longs
     names: bytes
     name_counts: Longs
+
+    def __post_init__(self) -> None:
+        for what, content, counts, size in (
+            ("calls", self.calls, self.call_counts, CALL_TYPE.itemsize),
+            ("names", self.names, self.name_counts, 1),
+        ):
+            expected = int(counts.sum()) * size
+            if len(content) != expected or counts.min(initial=0) < 0:
+                raise TamperedLogError(f"action logs hold {len(content)} bytes of {what}; their counts say {expected}")
 
     @classmethod
     def of(cls, logs: Sequence[ActionLog]) -> "Logs":
