@@ -19,28 +19,30 @@ Flags = npt.NDArray[np.bool_]
 
 
 class FailureKind(StrEnum):
-    """Why an episode's answer was wrong. The first that applies, in this order."""
+    """Why an episode's answer was wrong: the first that applies, in this order."""
 
     ERROR = "error"
-    """An illegal call, an exception, or an answer never shown."""
     NEVER_CORRECT = "never_correct"
-    """No recorded branch of the question ends with the right answer."""
     STOPPED_EARLY = "stopped_early"
-    """Right only in branches not opened; the answer given held more than half of the finished votes."""
     NOT_OPENED = "not_opened"
-    """Right only in branches not opened."""
     PRUNED = "pruned"
-    """Right in a pruned branch, in no finished one."""
     RUNNING = "running"
-    """Right in a branch that still ran at the stop, in no finished or pruned one."""
     WIDTH_EXHAUSTED = "width_exhausted"
-    """Right in a finished branch but not in the majority, with every branch opened."""
     OUTVOTED = "outvoted"
-    """Right in a finished branch, outvoted; the majority of all recorded branches would have been right."""
     OUTVOTED_BY_ALL = "outvoted_by_all"
-    """Right in a finished branch, outvoted; the majority of all recorded branches would have been wrong too."""
 
 
+MEANINGS = {
+    FailureKind.ERROR: "an illegal call, an exception, or an answer that no probe had shown",
+    FailureKind.NEVER_CORRECT: "no recorded branch ends with the right answer",
+    FailureKind.STOPPED_EARLY: "right only in branches not opened; its answer held most of the finished votes",
+    FailureKind.NOT_OPENED: "right only in branches not opened",
+    FailureKind.PRUNED: "right in a branch that was pruned, in no finished one",
+    FailureKind.RUNNING: "right in a branch that still ran at the stop, in no finished one",
+    FailureKind.WIDTH_EXHAUSTED: "right in a finished branch, outvoted, with every branch opened",
+    FailureKind.OUTVOTED: "right in a finished branch, outvoted; the majority of all branches would have been right",
+    FailureKind.OUTVOTED_BY_ALL: "right in a finished branch, outvoted; so it would have been by all branches",
+}
 KINDS = tuple(FailureKind)
 
 

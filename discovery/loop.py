@@ -167,8 +167,8 @@ class Search:
 
     def _try(self, proposal: Proposal, iteration: int, *, name: str = "") -> Committed:
         began = time.monotonic()
-        on_front = {number for number, _ in front_points(list(self.standings.values()))}
-        rivals = [contender for number, contender in self._contenders.items() if number in on_front]
+        ahead = self._on_front()
+        rivals = [contender for number, contender in self._contenders.items() if number in ahead]
         trial = self.trials.run(proposal, iteration, rivals, name=name, race=not name)
         candidate = self.archive.commit(
             self.run,
@@ -179,9 +179,12 @@ class Search:
             exchanges={key: became or trial.draft.status.value for key, became in proposal.exchanges.items()},
         )
         self._enter(candidate, trial.outcomes)
-        on_front = any(number == candidate.number for number, _ in front_points(list(self.standings.values())))
         standing = self.standings.get(candidate.number)
+        on_front = candidate.number in self._on_front()
         return Committed(candidate, standing, on_front, trial.n_episodes, time.monotonic() - began)
+
+    def _on_front(self) -> set[int]:
+        return {number for number, _ in front_points(list(self.standings.values()))}
 
     def _enter(self, candidate: Candidate, outcomes: Sequence[Outcome]) -> None:
         """Takes a committed candidate into account."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import numpy as np
 
-from discovery.cli.terminal import data_options, emit, percent, plain, progress, ratio, stderr, thousands
+from discovery.cli.terminal import cores, data_options, emit, percent, plain, progress, ratio, stderr, thousands
 from discovery.controllers import NamedController, find_controller
 from discovery.evaluation import Evaluation, Evaluator, load_keyed_store
 from discovery.scorecard import Panel, area, curve, make_panel
@@ -78,7 +78,7 @@ def evaluate(
     settings = EpisodeSettings(max_branches=max_branches, probe_cost=probe_cost)
     rows: list[dict[str, Any]] = []
     with (
-        Evaluator(stores, workers=workers or _cores(), settings=settings) as evaluator,
+        Evaluator(stores, workers=workers or cores(), settings=settings) as evaluator,
         progress("controllers", len(controllers)) as report,
     ):
         for done, controller in enumerate(controllers, 1):
@@ -90,7 +90,7 @@ def evaluate(
                 overrides=controller.overrides,
             )
             rows += _rows(controller, evaluation, panel)
-            report(done)
+            report(done, len(controllers))
     _say_what_is_missing(panel)
     emit(rows, COLUMNS, as_json=as_json, as_csv=as_csv)
 
@@ -156,9 +156,3 @@ def _say_what_is_missing(panel: Panel) -> None:
         fewest = min(keyed.store.n_branches(question) for question in questions.tolist())
         if fewest < 64:
             stderr().print(f"note: {keyed.store.name} has {fewest} branches; cost ratios are relative to SC({fewest})")
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

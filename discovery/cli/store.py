@@ -44,9 +44,7 @@ def import_(files: tuple[Path, ...], folder: Path, model: str | None, benchmark:
         named_model = model or file.resolve().parent.name
         named_benchmark = benchmark or file.name.removesuffix("".join(file.suffixes))
         with progress(f"reading {file}", None) as report:
-            read, key = import_file(
-                file, model=named_model, benchmark=named_benchmark, on_question=lambda done, _, tell=report: tell(done)
-            )
+            read, key = import_file(file, model=named_model, benchmark=named_benchmark, on_question=report)
         _save(read, key, folder)
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -85,8 +86,8 @@ def _table(rows: Sequence[Row], columns: Mapping[str, Format], title: str) -> Ta
 
 
 @contextmanager
-def progress(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr; none off a terminal. Yields a function that takes the steps done so far."""
+def progress(description: str, total: int | None) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on stderr; none off a terminal. Yields a function of the steps done so far, and of how many."""
     console = stderr()
     with Progress(
         TextColumn("{task.description}"),
@@ -99,10 +100,15 @@ def progress(description: str, total: int | None) -> Iterator[Callable[[int], No
         disable=not console.is_terminal,
     ) as bar:
         task = bar.add_task(escape(description), total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --json and --csv."""
     command = click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")(command)
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
