@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from array import array
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,9 @@ FORMAT = 1
 METADATA_FILE = "store.json"
 ARRAYS_FILE = "trajectories.npz"
 KEY_FILE = "gold.json"
+_DAMAGES = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged store raises; the zip format's reader adds the last three."""
+
 _ARRAYS = ("branch_ends", "row_ends", "answers", "tokens")
 
 Ints = npt.NDArray[np.int32]
@@ -125,6 +129,8 @@ def save_store(store: ReplayStore, key: AnswerKey, folder: Path) -> None:
     Raises:
         StoreError: If the folder holds another store, or can't be written.
     """
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"{folder} is a file; a store is a folder", hint="choose another folder")
     if folder.exists() and any(folder.iterdir()):
         _accept_same(store, folder)
         return
@@ -171,7 +177,7 @@ def load_store(folder: Path) -> ReplayStore:
             **parts,
         )
         damaged = store.digest != described["digest"]
-    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGES as error:
         raise StoreError(f"{folder} is damaged: {error}", hint="import the store again") from error
     if damaged:
         raise StoreError(f"{folder} is damaged: its content does not match its digest", hint="import the store again")
