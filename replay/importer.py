@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from replay.actions import MAX_INTERVALS
 from replay.errors import StoreError
 from replay.store import AnswerKey, ReplayStore
 from replay.tables import NO_ANSWER
@@ -97,8 +98,8 @@ class _Question:
         self.gold: str = _member(question, "gold_answer", str, where)
         self.interval: int = _member(question, "probe_freq", int, where)
         branches: list[Any] = _member(question, "each_branch", list, where)
-        if self.interval < 1:
-            raise StoreError(f"{where}: probe_freq is {self.interval}; it is a number of tokens, 1 or more")
+        if not 1 <= self.interval <= MAX_TOKENS:
+            raise StoreError(f"{where}: probe_freq is {self.interval}; it is a number of tokens, 1 to {MAX_TOKENS}")
         if not branches:
             raise StoreError(f"{where}: each_branch is empty; a question needs at least one branch")
         self.vocabulary: dict[str, int] = {}
@@ -113,6 +114,8 @@ class _Question:
         probes, tokens, final = branch
         if not isinstance(probes, list):
             raise StoreError(f"{where}: probe_answers: expected a list of answers, found {_shown(probes)}")
+        if len(probes) > MAX_INTERVALS:
+            raise StoreError(f"{where}: probe_answers: {len(probes)} answers; a branch has at most {MAX_INTERVALS}")
         if type(tokens) is not int or not 0 < tokens <= MAX_TOKENS:
             raise StoreError(f"{where}: branch_tokens: expected a number of tokens, 1 or more, found {_shown(tokens)}")
         row = [self._id(answer, f"{where}: probe_answers[{index}]") for index, answer in enumerate(probes)]
@@ -124,6 +127,7 @@ class _Question:
             return NO_ANSWER
         if not isinstance(answer, str):
             raise StoreError(f"{where}: expected an answer as text, or null, found {_shown(answer)}")
+        _check_text(answer, where)
         return self.vocabulary.setdefault(answer, len(self.vocabulary))
 
 
@@ -134,7 +138,17 @@ def _member(question: Any, key: str, kind: type, where: str) -> Any:
         raise StoreError(f"{where}: the key {key} is missing; found {', '.join(map(str, question)) or 'no keys'}")
     if type(question[key]) is not kind:
         raise StoreError(f"{where}: {key}: expected {kind.__name__}, found {_shown(question[key])}")
+    if kind is str:
+        _check_text(question[key], f"{where}: {key}")
     return question[key]
+
+
+def _check_text(text: str, where: str) -> None:
+    """JSON can spell half a surrogate pair, which no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise StoreError(f"{where}: not text: {_shown(text)}; position {error.start} is half a character") from error
 
 
 def _read_questions(path: Path) -> list[Any]:
@@ -161,7 +175,7 @@ def _read_questions(path: Path) -> list[Any]:
 
 def _read_lines(path: Path, text: str, whole: Exception) -> list[Any]:
     """JSON Lines, for a text that is no single JSON value."""
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if len(lines) < 2 or not lines[0][1].lstrip().startswith("{"):
         raise StoreError(f"{path} is not JSON: {whole}", hint="is the file complete?") from whole
     questions = []
