@@ -4,6 +4,7 @@ Asks once per call, with every retry of the libraries below switched off; says o
 """
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -88,8 +89,9 @@ class LiteLLMEndpoint:
 
     def _read(self, response: Any, witness: "_Witness") -> Reply:
         choice = response.choices[0] if response.choices else None
-        message = choice.message.model_dump(exclude_none=True) if choice is not None else {}
-        usage = response.usage.model_dump(exclude_none=True) if getattr(response, "usage", None) else {}
+        message = choice.message.model_dump(exclude_none=True, warnings=False) if choice is not None else {}
+        counts = getattr(response, "usage", None)
+        usage = counts.model_dump(exclude_none=True, warnings=False) if counts else {}
         text = message.get("content") or ""
         hidden = getattr(response, "_hidden_params", None) or {}
         reported = [(hidden.get("additional_headers") or {}).get("llm_provider-x-litellm-response-cost")]
@@ -166,6 +168,7 @@ def _litellm() -> Any:
     """litellm, imported without fetching anything."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", "Pydantic serializer warnings")
     import litellm
 
     litellm.suppress_debug_info = True
