@@ -61,9 +61,11 @@ def confidence(v1: int, v2: int = 0) -> float:
     return favourable / (1 << trials)
 
 
-_remembered: Callable[[int, int], float] = lru_cache(maxsize=65_536, typed=True)(confidence)
+_remembered: Callable[[int, int], float] = lru_cache(maxsize=65_536)(confidence)
 
 
 def remembered_confidence(v1: int, v2: int = 0) -> float:
     """`confidence`, computed once for each pair of counts. Shows nothing of what was asked before."""
+    if type(v1) is not int or type(v2) is not int:
+        return confidence(v1, v2)
     return _remembered(v1, v2)
