@@ -288,6 +288,18 @@ class EpisodeConformance(ABC):
             episode.advance(range(5))
         assert depths == [[1, 1, 1, 1, 1], [2, 4, 2, 1, 2], [3, 4, 2, 1, 3], [4, 4, 2, 1, 3]]
 
+    def test_the_depth_of_a_finished_branch_is_at_least_the_intervals_advanced(self) -> None:
+        beyond = Recording(("1", "1", "1"), 130, "1")
+        episode = self.make_episode([beyond] * 4)
+        episode.branch(3)
+        episode.branch(1, True)
+        episode.advance([0, 1], 2)
+        assert [episode.depth(branch) for branch in range(4)] == [3, 3, 1, 2]
+        episode.advance([0])
+        episode.complete([1, 2])
+        assert [episode.depth(branch) for branch in range(4)] == [3, 3, 2, 2]
+        assert episode.spent == 10
+
     def test_spent_is_the_sum_of_depths(self) -> None:
         episode = self.opened()
         episode.advance([SHORT, LONG])
