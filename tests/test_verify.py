@@ -271,6 +271,14 @@ def test_the_largest_advances_do_not_overflow() -> None:
     assert (outcomes.legal[0], outcomes.tokens[0], outcomes.sequential_tokens[0]) == (True, 230, 230)
 
 
+def test_completing_again_and_again_changes_nothing() -> None:
+    store, _ = store_of([[ONE_BRANCH]], interval=INTERVAL)
+    for n_again in (1, 15, 16, 17, 19_998):
+        log = log_of(OPEN, *[(COMPLETE, [0], 0)] * n_again, (PROBE, [0], 0))
+        outcomes = verify_one(store, 0, 0, log, 0, EpisodeSettings(probe_cost=30))
+        assert (outcomes.legal[0], outcomes.tokens[0], outcomes.answers[0]) == (True, 230, 1)
+
+
 def test_figures_do_not_depend_on_how_many_episodes_are_verified_at_once() -> None:
     store, _ = store_of([[Recording(("1",) * n, 100 * n + 5, "1") for n in range(5)]] * 2, interval=INTERVAL)
     logs = [log_of((BRANCH, list(range(n % 6)), n % 2), (PROBE, list(range(min(n % 6, 5))), 0)) for n in range(600)]
