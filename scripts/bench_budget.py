@@ -1,6 +1,6 @@
 """Counts how often the cap holds: randomised runs against an endpoint that errs and keeps its own books.
 
-Run from the project's root: `python -m scripts.bench_budget [--runs N] [--seed N]`. Exits with 1 if any promise is broken.
+From the project's root: `python -m scripts.bench_budget [--runs N] [--seed N]`; exits with 1 if the promise is broken.
 """
 
 import argparse

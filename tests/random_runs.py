@@ -130,7 +130,7 @@ def _account(archive: Archive, run: Run, server: Endpoint, n_parallel: int) -> A
     n_mistakes = max(0, n_refused - sum(behaviour in FREE for behaviour in arrived))
     n_mistakes += max(0, len(settled) - n_settled) + (len(exchanges) < len(arrived)) + (balance.open != 0)
     return Account(
-        cap=to_usd(balance.cap),
+        cap=to_usd(run.cap_microusd),
         settled=to_usd(balance.settled),
         unconfirmed=to_usd(balance.unconfirmed),
         charged=server.charged_usd,
