@@ -55,7 +55,7 @@ class LiteLLMEndpoint:
         self.model = model
         self.price = price
         self._timeout_seconds = timeout_seconds
-        self._base_url = base_url
+        self._completion = _litellm().completion
         self._call = _call_settings(model, base_url)
 
     def complete(self, request: Request, place: Place) -> Reply | NoReply:
@@ -75,7 +75,7 @@ class LiteLLMEndpoint:
     def _send(self, request: Request, witness: "_Witness", answers: "SimpleQueue[Any]") -> None:
         try:
             answers.put(
-                _litellm().completion(
+                self._completion(
                     **self._call,
                     **request.to_json(),
                     timeout=self._timeout_seconds,
