@@ -110,11 +110,13 @@ class Exchanges:
 
     def spending(self, run_id: int) -> tuple[Spending, ...]:
         """Where a run's money went, by purpose, model and what was made of the replies; in that order."""
-        keys = (schema.exchange.c.purpose, schema.exchange.c.model, schema.exchange.c.became)
+        table = schema.exchange.c
+        became = case((table.became == "", table.state), else_=table.became).label("became")
+        keys = (table.purpose, table.model, became)
         query = (
             select(*keys, func.count().label("n_calls"), *_sums())
             .select_from(_accounts)
-            .where(schema.exchange.c.run_id == run_id)
+            .where(table.run_id == run_id)
             .group_by(*keys)
             .order_by(*keys)
         )

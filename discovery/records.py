@@ -340,7 +340,7 @@ class Spending:
     Attributes:
         purpose: What they were for.
         model: Model asked.
-        became: What was made of the replies.
+        became: What was made of the replies; the state of the calls where that was not told.
         n_calls: Requests reserved.
         settled: Charged.
         unconfirmed: Held.

@@ -18,8 +18,9 @@ from discovery.records import Balance, ExchangeState, LedgerKind, Place, Purpose
 from tests.endpoint import DISHONEST, FREE, HELD, SETTLED, Behaviour, Endpoint
 
 PRICE = find_price("any", input_usd=Decimal(1), output_usd=Decimal(4))
-SLOW_SECONDS = 1.5
-TIMEOUT_SECONDS = 0.75
+SLOW_SECONDS = 3.0
+TIMEOUT_SECONDS = 2.0
+N_LIVES = 3
 BACKOFF = Backoff(n_free=3, n_held=2, first_seconds=0.0)
 
 Choose = Callable[[int], Behaviour]
@@ -36,8 +37,8 @@ class Account:
         charged: Charged, by the endpoint's books.
         n_requests: Requests that arrived.
         n_parallel: Calls that could be in flight.
-        n_overclaims: Replies that claimed more than their worst case.
-        excess: By how much those claims exceeded their worst cases.
+        n_overclaims: Charges beyond the worst case, by the endpoint's books.
+        excess: By how much they were beyond it.
         n_mistakes: Ledger rows that do not follow from what the endpoint did.
     """
 
@@ -83,12 +84,12 @@ def spend(archive: Archive, name: str, seed: int, *, dishonest: bool = False) ->
     n_parallel = rng.randint(1, 4)
     with Endpoint(mixed(rng, dishonest=dishonest), slow_seconds=SLOW_SECONDS, seed=seed) as server:
         asked = LiteLLMEndpoint(name, PRICE, base_url=server.base_url, timeout_seconds=TIMEOUT_SECONDS)
-        for life in range(rng.randint(1, 3)):
+        for life in range(rng.randint(1, N_LIVES)):
             _live(archive, archive.continue_run(run), asked, request, range(20 * life, 20 * life + 12), n_parallel)
             if life == 0 and rng.random() < 0.3:
                 _die_mid_call(archive, run, asked, request)
         archive.continue_run(run)
-        return _account(archive, run, server, n_parallel)
+        return _account(archive, run, server, request, n_parallel)
 
 
 def _live(
@@ -114,13 +115,13 @@ def _die_mid_call(archive: Archive, run: Run, asked: LiteLLMEndpoint, request: R
         asked.complete(request, place)
 
 
-def _account(archive: Archive, run: Run, server: Endpoint, n_parallel: int) -> Account:
+def _account(archive: Archive, run: Run, server: Endpoint, request: Request, n_parallel: int) -> Account:
     balance = archive.exchanges.balance(run.id)
     exchanges = archive.exchanges.list(run.id)
     beyond = [
-        exchange.booked_microusd - exchange.reserved_microusd
-        for exchange in exchanges
-        if exchange.booked_microusd > exchange.reserved_microusd
+        entry.charged_usd - PRICE.worst_case(request.n_bytes, entry.request["max_tokens"])
+        for entry in server.books
+        if entry.behaviour in DISHONEST
     ]
     arrived = [entry.behaviour for entry in server.books]
     released = [exchange for exchange in exchanges if exchange.closed is LedgerKind.RELEASE]
@@ -137,6 +138,6 @@ def _account(archive: Archive, run: Run, server: Endpoint, n_parallel: int) -> A
         n_requests=len(arrived),
         n_parallel=n_parallel,
         n_overclaims=len(beyond),
-        excess=to_usd(sum(beyond)),
+        excess=sum(beyond, Decimal(0)),
         n_mistakes=n_mistakes,
     )

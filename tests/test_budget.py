@@ -305,11 +305,12 @@ def test_spending_says_where_the_money_went(archive: Archive) -> None:
     correspondent = Correspondent(archive, run, Scripted(archive, run, _reply("0.001"), _reply("0.002"), _reply(None)))
     for turn, purpose in enumerate((Purpose.PROPOSAL, Purpose.REPAIR, Purpose.PROPOSAL)):
         exchange = correspondent.ask(REQUEST, Place(1, turn, purpose))
-        archive.exchanges.tell(exchange.id, "candidate" if turn == 0 else "unusable")
+        if turn:
+            archive.exchanges.tell(exchange.id, "unusable")
     lines = archive.exchanges.spending(run.id)
     found = [(line.purpose, line.became, line.n_calls, line.settled, line.unconfirmed > 0) for line in lines]
     assert found == [
-        (Purpose.PROPOSAL, "candidate", 1, 1_000, False),
+        (Purpose.PROPOSAL, "answered", 1, 1_000, False),
         (Purpose.PROPOSAL, "unusable", 1, 0, True),
         (Purpose.REPAIR, "unusable", 1, 2_000, False),
     ]
