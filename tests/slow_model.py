@@ -18,7 +18,7 @@ class IllegalCallError(Exception):
     """The contract forbids this."""
 
 
-@dataclass
+@dataclass(eq=False)
 class SlowBranch:
     """One open branch."""
 

@@ -5,6 +5,7 @@ Each is executed in this process here; that they run confined by the same road a
 
 import csv
 import math
+import random
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ from replay.store import AnswerKey, ReplayStore
 from replay.tables import branch_order
 from replay.verify import Logs, Outcomes, verify
 from tests.recordings import Recording, in_opening_order, store_of
+from tests.slow_baselines import SLOW_BASELINES
+from tests.slow_model import SlowBranch
 
 MODELS = ("Qwen3-0.6B", "Qwen3-1.7B", "Qwen3-4B", "Qwen3-8B")
 SETTINGS = EpisodeSettings()
@@ -198,6 +201,63 @@ def test_the_confidence_momentum_controller_stops_when_its_pool_is_sure() -> Non
     answer, tokens, sequential_tokens = played("cmc", {"beta": 0.0}, branches)
     assert (answer, tokens) == ("a", 2 * 150)
     assert sequential_tokens == 150
+
+
+# By rule, on small random branches: ties, missing answers, branches without probes, fewer branches than asked for.
+
+
+VALUES: dict[str, dict[str, Sequence[Any]]] = {
+    "sc": {"n": range(1, 13)},
+    "asc": {"n": range(1, 13), "threshold": (0.5, 0.75, 0.9)},
+    "esc": {"n": range(1, 15), "window": range(1, 6)},
+    "parallel_probe": {
+        "n": range(1, 10),
+        "stable": range(1, 9),
+        "patience": range(1, 4),
+        "warm_up": range(0, 4),
+        "max_steps": range(1, 16),
+    },
+    "short_m_k": {"k": range(1, 10), "m": range(1, 10)},
+    "adaptive_short": {
+        "n": range(1, 11),
+        "wave": range(1, 5),
+        "threshold": (0.5, 0.6875, 0.75, 0.9),
+        "first": (0.25, 0.5, 1.0),
+    },
+    "cmc": {
+        "open0": range(1, 5),
+        "width": range(4, 10),
+        "warm_up": range(0, 5),
+        "patience": range(1, 4),
+        "window": range(1, 5),
+        "alpha": (0.3, 0.5, 0.7, 1.0),
+        "level": (0.5, 0.7, 0.85, 0.875, 0.97),
+        "slack": (0.0, 0.04, 0.5),
+        "burst": range(1, 4),
+        "widen": range(1, 4),
+        "trend": (0.0, 0.04, 0.5),
+        "enough": range(1, 5),
+    },
+}
+
+
+@pytest.mark.parametrize("name", baselines.NAMES)
+def test_every_baseline_follows_its_rule(name: str) -> None:
+    assert vars(prepared(name, {})[1]).keys() == VALUES[name].keys()
+    for seed in range(600 if name == "cmc" else 150):
+        drawn = random.Random(seed)
+        values = {key: drawn.choice(choices) for key, choices in VALUES[name].items()}
+        branches = [random_branch(drawn) for _ in range(drawn.randint(1, 12))]
+        answer, tokens = SLOW_BASELINES[name]([SlowBranch(branch) for branch in branches], **values)
+        assert played(name, values, branches)[:2] == (answer, tokens), (seed, values, branches)
+
+
+def random_branch(drawn: random.Random) -> Recording:
+    """A branch of 0 to 9 probes, often of the same answer again, its length close to what the probes say or not."""
+    answers = [drawn.choice(("a", "a", "b", "c", None))]
+    for _ in range(drawn.randint(0, 9)):
+        answers.append(answers[-1] if drawn.random() < 0.6 else drawn.choice(("a", "b", "c", None)))
+    return Recording(tuple(answers[:-1]), max(1, 100 * len(answers) - drawn.randint(-60, 250)), answers[-1])
 
 
 # The files themselves

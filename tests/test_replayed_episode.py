@@ -13,7 +13,8 @@ from replay.errors import EpisodeError
 from replay.store import ReplayStore
 from replay.tables import QuestionTable, branch_order
 from replay.verify import Logs, verify
-from tests.conformance import BRANCHES, INTERVAL, EpisodeConformance
+from tests.conformance import EpisodeConformance
+from tests.episode_hooks import BRANCHES, INTERVAL
 from tests.recordings import Recording, in_opening_order, recordings, store_of
 from tests.slow_model import ADVANCE, BRANCH, Call, SlowEpisode, legal_calls
 
@@ -153,7 +154,7 @@ def play(table: QuestionTable, calls: Sequence[Call], model: SlowEpisode, order:
 def test_labels_tell_nothing_but_the_order_of_first_sight(
     branches: list[Recording], calls: list[Call], words: list[str], ids: list[int]
 ) -> None:
-    rename = {**dict(zip(["12", "7", "0", "x"], words, strict=True)), None: None}
+    rename: dict[str | None, str | None] = dict(zip(["12", "7", "0", "x", None], [*words, None], strict=True))
     renamed = [Recording(tuple(rename[a] for a in b.probes), b.tokens, rename[b.final]) for b in branches]
     tables = [store_of([version], interval=INTERVAL)[0].table().question(0) for version in (branches, renamed)]
     rows = tuple(tuple(ids[answer] if answer >= 0 else answer for answer in row) for row in tables[0].rows)

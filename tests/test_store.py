@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import replay.store
 from replay.errors import StoreError
 from replay.importer import import_questions
 from replay.store import AnswerKey, ReplayStore, load_key, load_store, save_store
@@ -323,7 +322,7 @@ def failing(error: BaseException, on: str = "") -> Callable[..., Any]:
         (np, "savez_compressed", ""),
         (os, "fsync", ""),
         (Path, "rename", ""),
-        (replay.store.tempfile, "mkdtemp", ""),
+        (tempfile, "mkdtemp", ""),
     ],
 )
 def test_a_write_that_fails_leaves_nothing_behind(

@@ -144,7 +144,8 @@ def test_episodes_verified_together_come_out_as_each_alone(
         models.append(slow_episode(recorded[question], seed, chosen))
         models[-1].read_log(logs[-1].calls, logs[-1].names)
         labels.append(data.draw(st.integers(-1, len(models[-1].shown))))
-    outcomes = verify(store, *map(np.array, zip(*cells, strict=True)), Logs.of(logs), np.array(labels), chosen)
+    asked, seeds = np.array(cells).T
+    outcomes = verify(store, asked, seeds, Logs.of(logs), np.array(labels), chosen)
     for index, (question, _) in enumerate(cells):
         expect(outcomes, index, models[index], labels[index], store.vocabularies[question])
 
