@@ -3,7 +3,9 @@
 Asks once per call, with every retry of the libraries below switched off; says of each outcome how the ledger closes.
 """
 
+import json
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ _NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtoc
 _UNCHARGED_5XX = (503, 529)
 _PASSING_4XX = (408, 429)
 _ERROR_CHARACTERS = 500
+_PREFIX = re.compile(r"^(?:litellm\.)?(?:\w+(?:Error|Timeout|Exception)\s*(?::|-)\s*)+")
 
 
 class LiteLLMEndpoint:
@@ -69,7 +72,7 @@ class LiteLLMEndpoint:
             message = f"no whole reply within {self._timeout_seconds:g} seconds"
             return NoReply(ExchangeState.UNCONFIRMED, message, passing=True, raw=witness.raw)
         if isinstance(answer, BaseException):
-            return _classified(answer, witness)
+            return _salvaged(witness.raw) or _classified(answer, witness)
         return self._read(answer, witness)
 
     def _send(self, request: Request, witness: "_Witness", answers: "SimpleQueue[Any]") -> None:
@@ -161,7 +164,7 @@ class _Witness:
 
     def note(self, details: Mapping[str, Any]) -> None:
         self.sent = True
-        self.raw = str(details.get("original_response") or self.raw)
+        self.raw = self.raw or str(details.get("original_response") or "")
 
 
 def _litellm() -> Any:
@@ -231,10 +234,28 @@ def _map_entry(model: str) -> Mapping[str, Any] | None:
     return None
 
 
+def _salvaged(raw: str) -> Reply | None:
+    """The reply in what came back, where litellm could not read all of it; its usage is not relied on."""
+    try:
+        choice = json.loads(raw)["choices"][0]
+        message = {name: value for name, value in choice["message"].items() if value is not None}
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return None
+    finish_reason = str(choice.get("finish_reason") or "")
+    complaint = "the reply's usage can't be read"
+    return Reply(str(message.get("content") or ""), message, finish_reason, {}, None, raw, complaint)
+
+
+def _plain(text: str) -> str:
+    """An error of litellm's without the names of its classes and without a traceback, in one line."""
+    told = _PREFIX.sub("", text.split("Traceback (most recent call last)", maxsplit=1)[0], count=1)
+    return " ".join(told.split())[:_ERROR_CHARACTERS]
+
+
 def _classified(error: BaseException, witness: _Witness) -> NoReply:
     """How a failed call closes: released only where the charge is ruled out."""
     chain = list(_chain(error))
-    message = " ".join(str(error).split())[:_ERROR_CHARACTERS] or type(error).__name__
+    message = _plain(str(error)) or type(error).__name__
     for cause in chain:
         if _root(cause) == "httpx" and type(cause).__name__ in _NOT_SENT:
             unsent = f"not sent: {type(cause).__name__}: {cause}"

@@ -75,12 +75,21 @@ def test_what_can_not_be_known_is_held_in_full(archive: Archive, behaviour: Beha
     assert archive.exchanges.balance(1).unconfirmed == exchange.reserved_microusd
 
 
-@pytest.mark.parametrize("behaviour", sorted({Behaviour.NO_USAGE, Behaviour.HALF_USAGE, Behaviour.NEGATIVE_USAGE}))
+@pytest.mark.parametrize("behaviour", sorted(behaviour for behaviour in HELD if behaviour.name.endswith("USAGE")))
 def test_a_reply_without_usable_usage_is_kept(archive: Archive, behaviour: Behaviour) -> None:
     with Endpoint(lambda _: behaviour) as server:
         exchange, _ = _ask(archive, _endpoint(server.base_url))
     assert (exchange.state, exchange.reply) == (ExchangeState.ANSWERED, "a reply")
     assert "usage" in exchange.error
+
+
+@pytest.mark.parametrize("behaviour", sorted((FREE | HELD) - {Behaviour.SLOW}))
+def test_an_error_is_told_in_a_line_without_names_of_classes(archive: Archive, behaviour: Behaviour) -> None:
+    with Endpoint(lambda _: behaviour) as server:
+        exchange, _ = _ask(archive, _endpoint(server.base_url))
+    assert exchange.error
+    for word in ("litellm", "Exception", "Error:", "Traceback", "\n"):
+        assert word not in exchange.error
 
 
 @pytest.mark.parametrize("behaviour", sorted(DISHONEST))
