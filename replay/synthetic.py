@@ -11,7 +11,9 @@ capture:
 - other benchmarks, other kinds of answers, longer limits, larger models.
 """
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -34,14 +36,20 @@ _CUT_TOKENS = 540
 
 _MAX_PROBES = 80
 
-_TRAPPED = 0.03
-"""Share of correct branches under which wrong answers pile up as `trapped_concentration` says."""
+_LUCK_SHAPE = 0.4
+"""First parameter of the Beta distribution of how likely a branch is correct on a question beyond reach."""
+
+_EASY_GUESS = 8
+"""A popular guess is correct in proportion to this power of the share of branches that are."""
+
+_HARD_SPREAD = 0.6
+"""Spread of log tokens between questions that no branch solves, relative to those that every branch solves."""
+
+_OFFSET_BY_EASE = 0.8
+"""How much the extra length of wrong branches grows, relative to its mean, from unsolved to always solved questions."""
 
 _SETTLE_BY_LENGTH = 0.2
 """How much later a branch settles per unit of log tokens over its question's mean."""
-
-_SHARED_LENGTH = 0.9
-"""Correlation of a question's length, difficulty aside, with the one that all scales share."""
 
 _GUESS_CONCENTRATION = 3.0
 
@@ -61,7 +69,7 @@ def simulate(
 ) -> list[dict[str, Any]]:
     """Draws recorded trajectories of one model on one benchmark.
 
-    The same generator state gives every scale the same questions: texts, gold answers, and difficulties and lengths
+    Generators in the same state give every scale the same questions: texts, gold answers, and difficulties and lengths
     that are correlated between scales. Texts depend on `benchmark` and the question's number alone.
 
     Args:
@@ -131,15 +139,17 @@ class _Question:
     @classmethod
     def draw(cls, scale: Scale, shared: Floats, rng: np.random.Generator) -> "_Question":
         """Draws a question. `shared` is its difficulty and length for all scales, in standard deviations."""
-        correlation = np.array([scale.shared_difficulty, _SHARED_LENGTH])
+        correlation = np.array([scale.shared_difficulty, scale.shared_length])
         ease, length = correlation * shared + np.sqrt(1 - correlation**2) * rng.normal(size=2)
-        solvable = float(1 / (1 + np.exp(-scale.ability_logits - scale.difficulty_sd_logits * ease)))
-        trapped = solvable < _TRAPPED
-        concentration = scale.trapped_concentration if trapped else scale.wrong_concentration
+        in_reach, solvable = _solvable(scale, float(ease), rng)
+        concentration = scale.wrong_concentration if in_reach else scale.trapped_concentration
         wrong_shares = _pitman_yor(scale.wrong_discount, concentration, _GUESS - _WRONG, rng)
-        mean_offset = rng.normal(scale.wrong_log_offset, scale.offset_question_sd)
+        mean_offset = scale.wrong_log_offset * (1 + _OFFSET_BY_EASE * (solvable - 0.5))
+        mean_offset = rng.normal(mean_offset, scale.offset_question_sd)
         offsets = rng.normal(mean_offset, scale.offset_answer_sd, len(wrong_shares))
-        mean_log_tokens = scale.log_tokens + scale.hard_log_tokens * (1 - solvable) + scale.question_log_sd * length
+        offsets[0] -= scale.popular_log_offset
+        length *= scale.question_log_sd * (1 - (1 - _HARD_SPREAD) * (1 - solvable))
+        mean_log_tokens = scale.log_tokens + scale.hard_log_tokens * (1 - solvable) + length
         average_offset = wrong_shares @ offsets + (1 - wrong_shares.sum()) * mean_offset
         guess_shares, guess_ids = _guesses(scale, solvable, rng)
         return cls(
@@ -218,7 +228,23 @@ class _Branches:
         }
 
 
-def _beta(mean: npt.ArrayLike, sd: float, size: int, rng: np.random.Generator) -> Floats:
+def _solvable(scale: Scale, ease: float, rng: np.random.Generator) -> tuple[bool, float]:
+    """Whether a question is within reach, and the probability that a branch is bound for the correct answer.
+
+    Args:
+        ease: How easy the question is, standard normal over questions.
+    """
+    rank = NormalDist().cdf(ease)
+    if rank < scale.beyond_reach:
+        return False, float(rng.beta(_LUCK_SHAPE, _LUCK_SHAPE * (1 / scale.lucky - 1)))
+    within = (rank - scale.beyond_reach) / (1 - scale.beyond_reach)
+    log_odds = scale.ability_logits + scale.difficulty_sd_logits * NormalDist().inv_cdf(
+        min(max(within, 1e-6), 1 - 1e-6)
+    )
+    return True, 1 / (1 + math.exp(-log_odds))
+
+
+def _beta(mean: Floats | float, sd: Floats | float, size: int, rng: np.random.Generator) -> Floats:
     """Beta-distributed values by mean and standard deviation."""
     mean = np.clip(mean, 0.01, 0.98)
     kappa = np.maximum(mean * (1 - mean) / sd**2 - 1, 0.3)
@@ -238,7 +264,7 @@ def _guesses(scale: Scale, solvable: float, rng: np.random.Generator) -> tuple[F
     shares = np.concatenate([top, (1 - top) * _pitman_yor(0.0, _GUESS_CONCENTRATION, 24, rng)])
     ids = np.arange(_GUESS, _GUESS + len(shares))
     lure = rng.random()
-    if lure < scale.guess_correct * solvable**3:
+    if lure < scale.guess_correct * solvable**_EASY_GUESS:
         ids[0] = _GOLD
     elif lure > 1 - scale.guess_trap * (1 - solvable) ** 3:
         ids[0] = _WRONG
@@ -283,8 +309,7 @@ def _settling(
     mean = np.where(cut, scale.settle_cut, mean + question.settle_offset + _SETTLE_BY_LENGTH * surplus)
     mean = np.clip(mean, 0.05, 0.95)
     sd = np.where(correct, scale.settle_correct_sd, scale.settle_wrong_sd)
-    kappa = np.maximum(mean * (1 - mean) / sd**2 - 1, 0.8)
-    return rng.beta(mean * kappa, (1 - mean) * kappa)
+    return _beta(mean, sd, len(finals), rng)
 
 
 def _guessing(scale: Scale, question: _Question, finals: Ids, n_probes: Ids, rng: np.random.Generator) -> Ids:
