@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from replay.errors import StoreError
+from replay.importer import NO_ANSWER_TEXT
 from replay.synthetic_scales import SCALES, Scale
 
 INTERVAL_TOKENS = 500
@@ -48,10 +49,20 @@ _HARD_SPREAD = 0.6
 _OFFSET_BY_EASE = 0.8
 """How much the extra length of wrong branches grows, relative to its mean, from unsolved to always solved questions."""
 
+_SPREAD_SD = 0.25
+"""Of the logarithm of the factor by which the spread of log tokens differs between questions."""
+
 _SETTLE_BY_LENGTH = 0.2
 """How much later a branch settles per unit of log tokens over its question's mean."""
 
 _GUESS_CONCENTRATION = 3.0
+"""Concentration of the shares of a question's guesses but the most popular one."""
+
+_GLIMPSE_OWN = 0.7
+"""Share of glimpses that show the branch's own final answer, and not the one that its question makes likely."""
+
+_PACE, _PACE_SD, _PACE_START = 1.04, 0.02, 0.85
+"""Tokens per probe relative to the interval, their spread, and how many probes a branch is ahead by at its start."""
 
 _NO_ANSWER = -1
 _GOLD = 0
@@ -115,7 +126,7 @@ class _Question:
     Attributes:
         solvable: Probability that a branch is bound for the correct answer.
         wrong_shares: Shares of the popular wrong answers; the rest never repeat.
-        guess_shares: Shares of the popular guesses, None among them not counted; the rest never repeat.
+        guess_shares: Shares of the popular guesses that are answers; the rest never repeat.
         guess_ids: Their answer ids.
         silent: Share of guesses that are no answer.
         log_tokens: Mean log tokens of correct branches.
@@ -161,7 +172,7 @@ class _Question:
             log_tokens=float(mean_log_tokens - (1 - solvable) * average_offset),
             offsets=offsets,
             other_offset=float(mean_offset),
-            spread=float(np.exp(rng.normal(0, 0.25))),
+            spread=float(np.exp(rng.normal(0, _SPREAD_SD))),
             settle_offset=float(rng.normal(0, scale.settle_question_sd)),
         )
 
@@ -211,7 +222,7 @@ class _Branches:
         texts = np.empty(len(ids), object)
         for place, answer in enumerate(ids.tolist()):
             if answer == _NO_ANSWER:
-                texts[place] = "ERR"
+                texts[place] = NO_ANSWER_TEXT
             elif answer == _GOLD:
                 texts[place] = str(gold)
             elif answer < _FRESH:
@@ -238,9 +249,8 @@ def _solvable(scale: Scale, ease: float, rng: np.random.Generator) -> tuple[bool
     if rank < scale.beyond_reach:
         return False, float(rng.beta(_LUCK_SHAPE, _LUCK_SHAPE * (1 / scale.lucky - 1)))
     within = (rank - scale.beyond_reach) / (1 - scale.beyond_reach)
-    log_odds = scale.ability_logits + scale.difficulty_sd_logits * NormalDist().inv_cdf(
-        min(max(within, 1e-6), 1 - 1e-6)
-    )
+    deviation = NormalDist().inv_cdf(min(max(within, 1e-6), 1 - 1e-6))
+    log_odds = scale.ability_logits + scale.difficulty_sd_logits * deviation
     return True, 1 / (1 + math.exp(-log_odds))
 
 
@@ -290,8 +300,8 @@ def _log_tokens(scale: Scale, question: _Question, finals: Ids, rng: np.random.G
 
 def _probe_counts(tokens: Ids, rng: np.random.Generator) -> Ids:
     """(branches,) probes. Recorded ones run ahead of the tokens in short branches and fall behind in long ones."""
-    pace = rng.normal(1.04, 0.02, len(tokens))
-    counts = np.floor(tokens / (INTERVAL_TOKENS * pace) + 0.85).astype(np.int64)
+    pace = rng.normal(_PACE, _PACE_SD, len(tokens))
+    counts = np.floor(tokens / (INTERVAL_TOKENS * pace) + _PACE_START).astype(np.int64)
     return np.clip(counts, 2, _MAX_PROBES)
 
 
@@ -321,7 +331,7 @@ def _guessing(scale: Scale, question: _Question, finals: Ids, n_probes: Ids, rng
     known = chosen < len(question.guess_ids)
     drawn = np.where(known, question.guess_ids[np.where(known, chosen, 0)], fresh)
     likely = np.where(rng.random(shape) < question.solvable, _GOLD, _WRONG)
-    glimpsed = np.where(rng.random(shape) < 0.7, finals[:, None], likely)
+    glimpsed = np.where(rng.random(shape) < _GLIMPSE_OWN, finals[:, None], likely)
     glimpsing = rng.random(shape) < scale.glimpse * 2 * at / n_probes[:, None]
     drawn = np.where(glimpsing, glimpsed, drawn)
     drawn = np.where(rng.random(shape) < question.silent, _NO_ANSWER, drawn)
