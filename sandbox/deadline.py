@@ -1,0 +1,82 @@
+"""Ends a worker that computes for too long. CPU counts, never wall time: a busy machine ends nothing.
+
+A tick of the CPU clock runs Python between two steps of the controller and can end the process from there, which no
+controller can catch. Where the interpreter is inside one long operation, ticks can't run: a second timer, pushed back
+by every tick, then ends the process by its signal.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+from sandbox.compiler import FILE_NAME
+from sandbox.job import JobStatus
+from sandbox.limits import Limits
+from sandbox.wire import ended, send
+
+TICK_SECONDS = 0.02
+
+
+class Deadline:
+    """The CPU that an activity, and the whole job, has left.
+
+    Attributes:
+        ticks: Ticks since the activity began. Set to 0 when the next begins.
+        activity: What is going on, as text or as the number of an episode.
+    """
+
+    __slots__ = ("_activity_ticks", "_job_ticks", "_limits", "_result", "_total", "activity", "ticks")
+
+    def __init__(self, limits: Limits, result_descriptor: int) -> None:
+        self.ticks = 0
+        self.activity: str | int = "compiling"
+        self._limits = limits
+        self._result = result_descriptor
+        self._total = 0
+        self._activity_ticks = limits.episode_cpu_seconds / TICK_SECONDS
+        self._job_ticks = limits.job_cpu_seconds / TICK_SECONDS
+
+    def start(self) -> None:
+        """Starts both timers."""
+        signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGPROF, self._tick)
+        signal.setitimer(signal.ITIMER_PROF, TICK_SECONDS, TICK_SECONDS)
+        self._push_back()
+
+    def stop(self) -> None:
+        """Stops both timers."""
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+    def _push_back(self) -> None:
+        signal.setitimer(signal.ITIMER_VIRTUAL, self._limits.operation_cpu_seconds)
+
+    def _tick(self, number: int, frame: FrameType | None) -> None:
+        self._push_back()
+        self.ticks += 1
+        self._total += 1
+        if self.ticks > self._activity_ticks:
+            self._end(f"{self.describe()}{_place(frame)} used more than {self._limits.episode_cpu_seconds:g} s of CPU")
+        if self._total > self._job_ticks:
+            self._end(f"the job used more than {self._limits.job_cpu_seconds} s of CPU over all its episodes")
+
+    def describe(self) -> str:
+        """What is going on."""
+        return self.activity if isinstance(self.activity, str) else f"episode {self.activity}"
+
+    def _end(self, message: str) -> None:
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)
+        self.stop()
+        leave: Callable[[int], object] = os._exit
+        try:
+            send(self._result, ended(JobStatus.LIMIT, message))
+        finally:
+            leave(0)
+
+
+def _place(frame: FrameType | None) -> str:
+    """Where in the controller the clock ran out."""
+    while frame is not None and frame.f_code.co_filename != FILE_NAME:
+        frame = frame.f_back
+    return f" (at line {frame.f_lineno})" if frame else ""
