@@ -187,7 +187,7 @@ def _finding(found: Coverage) -> str:
     vote, best = found.votes[width], found.passes[width]
     one = f"one branch alone is right in {found.single_branch:.1%} of cases"
     if found.n_mixed == 0:
-        return f"No choice among branches changes the accuracy here, it only saves tokens: {one}, and on every question all agree"
+        return f"There is no accuracy to gain here, only tokens to save: {one}, and no question has both kinds"
     many = f"the majority of {width} in {vote:.1%}"
     ceiling = f"at least one of {width} in {best:.1%}"
     if best - found.single_branch < SMALL_GAIN:
