@@ -105,8 +105,8 @@ def test_meaning_is_one_sentence_with_its_figures() -> None:
     found = coverage(*store_of([branches]))
     assert found.meaning == (
         "There is something to discover here: one branch alone is right in 60.0% of cases, the majority of 10 in"
-        " 100.0%, at least one of 10 in 100.0%, but only 1 question decides it, too few to tell controllers apart and 100% of"
-        " the branches end near the length limit."
+        " 100.0%, at least one of 10 in 100.0%, but only 1 question decides it, too few to tell controllers apart"
+        " and 100% of the branches end near the length limit."
     )
 
 
