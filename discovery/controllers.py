@@ -4,7 +4,6 @@
 `schedule(1.0)`.
 """
 
-import ast
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -105,11 +104,17 @@ def _values(text: str, whole: str) -> dict[str, Value]:
         key, equals, literal = (piece.strip() for piece in part.partition("="))
         if not equals or not key.isidentifier():
             raise ControllerNameError(f"{whole}: expected key=value, found {part!r}", hint=hint)
-        try:
-            value = ast.literal_eval(literal)
-        except (ValueError, SyntaxError):
-            value = literal
-        if not isinstance(value, int | float | bool | str):
-            raise ControllerNameError(f"{whole}: {key} must be a number, True, False or a word", hint=hint)
-        values[key] = value
+        values[key] = parse_value(literal)
     return values
+
+
+def parse_value(text: str) -> Value:
+    """A whole number, a number, True or False; a word as it is."""
+    if text in ("True", "False"):
+        return text == "True"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

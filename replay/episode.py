@@ -6,6 +6,7 @@ An episode is one controller on one question with one order of branches. Nothing
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from operator import countOf, itemgetter
 from typing import NoReturn, Protocol
 
 from replay.actions import BRANCH_CEILING, CALL, MAX_CALLS, MAX_INTERVALS, MAX_NAMED, ActionLog, Operation
@@ -106,8 +107,21 @@ class Episode(Protocol):
 _DICTS: tuple[dict[int, int], ...] = ({}, OrderedDict())
 _VIEWS = {type(view) for mapping in _DICTS for view in (mapping.keys(), mapping.values())}
 _CONTAINERS = frozenset({list, tuple, set, frozenset, range, *_VIEWS})
-_INT_ONLY = {int}
 _LIST_FORM = "give a list of the ids of opened branches, each once, such as [0, 3]"
+_CALL_ROOM = MAX_CALLS * CALL.size
+
+
+def _heads(operation: Operation, argument: int) -> tuple[bytes, ...]:
+    """The log's record of a call, by number of branches named."""
+    return tuple(CALL.pack(operation, count, argument) for count in range(BRANCH_CEILING + 1))
+
+
+_BRANCH = _heads(Operation.BRANCH, 0)
+_BRANCH_COMPLETE = _heads(Operation.BRANCH, 1)
+_ADVANCE = _heads(Operation.ADVANCE, 1)
+_COMPLETE = _heads(Operation.COMPLETE, 0)
+_PROBE = _heads(Operation.PROBE, 0)
+_PRUNE = _heads(Operation.PRUNE, 0)
 
 
 class Labels(dict[int, int | None]):
@@ -149,16 +163,19 @@ class ReplayedEpisode:
     """The contract over recorded branches; see `Episode` for what its members do.
 
     Every call is checked whole, then logged, then carried out: an exception in between can show nothing unlogged.
-    Private members are name-mangled, a form of name that the dialect refuses.
+    Private members are name-mangled, a form of name that the dialect refuses. A search runs these few lines many
+    millions of times, so branch lists are checked and logged as byte strings: a few nanoseconds a branch.
     """
 
     __slots__ = (
         "__active",
-        "__calls_left",
+        "__active_names",
+        "__calls",
         "__depths",
         "__interval",
+        "__labels",
         "__left",
-        "__named_left",
+        "__names",
         "__order",
         "__pruned",
         "__question",
@@ -166,6 +183,7 @@ class ReplayedEpisode:
         "__rounds",
         "__rows",
         "__settings",
+        "__single",
     )
 
     def __init__(
@@ -190,13 +208,16 @@ class ReplayedEpisode:
         self.__settings = settings
         self.__interval = interval
         self.__record = record
+        self.__calls = record.calls
+        self.__names = record.names
+        self.__labels = record.labels
         self.__rows: list[tuple[int, ...]] = []
         self.__left: list[int] = []
         self.__depths: dict[int, int] = {}
         self.__active: dict[int, None] = {}
+        self.__active_names = b""
+        self.__single = b""
         self.__pruned: set[int] = set()
-        self.__calls_left = MAX_CALLS
-        self.__named_left = MAX_NAMED
         self.__rounds = 0
 
     def branch(self, n: int = 1, complete: bool = False) -> list[int]:
@@ -206,75 +227,80 @@ class ReplayedEpisode:
         first = len(self.__rows)
         chosen = self.__order[first : first + n]
         ids = list(range(first, first + len(chosen)))
-        self.__log(Operation.BRANCH, ids, 1 if complete else 0)
+        self.__log((_BRANCH_COMPLETE if complete else _BRANCH)[len(ids)], bytes(ids))
         if not ids:
             return ids
-        rows = self.__question.rows
-        self.__rows += [rows[index] for index in chosen]
         self.__rounds += 1
+        recorded = self.__question.rows
+        rows = [recorded[index] for index in chosen]
+        self.__rows += rows
         if complete:
             self.__left += [0] * len(ids)
-            lengths = self.__question.lengths
-            self.__depths.update((branch, lengths[index]) for branch, index in zip(ids, chosen, strict=True))
-            return ids
-        self.__left += [len(rows[index]) for index in chosen]
-        self.__active.update(dict.fromkeys(ids))
-        for branch in ids:
-            self.__decode(branch, 1)
-        return list(ids)
+            for branch, index in zip(ids, chosen, strict=True):
+                self.__depths[branch] = self.__question.lengths[index]
+        else:
+            self.__left += [len(row) - 1 for row in rows]
+            self.__active.update(dict.fromkeys(ids))
+            self.__settle(ids)
+        return ids
 
     def advance(self, branches: Collection[int], intervals: int = 1) -> list[bool]:
         """Decodes up to `intervals` intervals more of each branch, stopping at its end."""
-        ids = self.__admit(branches)
+        ids, names = self.__admit(branches)
         if type(intervals) is not int or intervals < 0:
             self.__fail("advance(branches, intervals=1) takes a number of intervals, 0 or more")
-        self.__refuse_pruned(ids)
-        self.__log(Operation.ADVANCE, ids, min(intervals, MAX_INTERVALS))
-        active = self.__active
-        running = [branch for branch in ids if branch in active]
-        if running and intervals:
-            self.__rounds += 1
-            for branch in running:
-                self.__decode(branch, intervals)
+        if intervals == 1:
+            self.__log(_ADVANCE[len(ids)], names)
+        else:
+            self.__log(CALL.pack(Operation.ADVANCE, len(ids), min(intervals, MAX_INTERVALS)), names)
         left = self.__left
+        running = [branch for branch in ids if left[branch]]
+        if not running or not intervals:
+            return [not left[branch] for branch in ids]
+        self.__rounds += 1
+        for branch in running:
+            left[branch] -= intervals
+        if min(itemgetter(*running, running[0])(left)) > 0 and len(running) == len(ids):
+            return [False] * len(ids)
+        self.__settle(running)
         return [not left[branch] for branch in ids]
 
     def complete(self, branches: Collection[int]) -> None:
         """Decodes each branch to its end in one go."""
-        ids = self.__admit(branches)
-        self.__refuse_pruned(ids)
-        self.__log(Operation.COMPLETE, ids, 0)
-        running = [branch for branch in ids if branch in self.__active]
+        ids, names = self.__admit(branches)
+        self.__log(_COMPLETE[len(ids)], names)
+        running = [branch for branch in ids if self.__left[branch]]
         self.__rounds += bool(running)
         for branch in running:
-            decoded = len(self.__rows[branch]) - self.__left[branch]
-            self.__finish(branch, decoded)
+            self.__finish(branch, len(self.__rows[branch]) - self.__left[branch])
 
     def probe(self, branches: Collection[int]) -> list[int | None]:
         """The answer that each branch would give now, as a label; None where it gives none."""
-        ids = self.__admit(branches)
-        self.__refuse_pruned(ids)
-        self.__log(Operation.PROBE, ids, 0)
-        labels, rows, left = self.__record.labels, self.__rows, self.__left
-        return [labels[rows[branch][-1 - left[branch]]] for branch in ids]
+        ids, names = self.__admit(branches)
+        self.__log(_PROBE[len(ids)], names)
+        labels, rows, left = self.__labels, self.__rows, self.__left
+        return [labels[rows[branch][~left[branch]]] for branch in ids]
 
     def prune(self, branches: Collection[int]) -> None:
         """Drops branches: they can't be advanced, completed or probed any more. What they showed stays."""
-        ids = self.__admit(branches)
-        self.__log(Operation.PRUNE, ids, 0)
+        ids, names = self.__admit(branches, allow_pruned=True)
+        self.__log(_PRUNE[len(ids)], names)
         for branch in ids:
             if branch in self.__active:
                 del self.__active[branch]
                 self.__pruned.add(branch)
+        self.__active_names = bytes(self.__active)
 
     def finished(self, branch: int) -> bool:
         """Whether an opened branch has reached its end."""
-        self.__check_opened(branch)
+        if type(branch) is not int or not 0 <= branch < len(self.__left) or self.__record.failure:
+            self.__check_opened(branch)
         return not self.__left[branch]
 
     def depth(self, branch: int) -> int:
         """Intervals decoded of an opened branch; of a finished one its whole length, rounded up."""
-        self.__check_opened(branch)
+        if type(branch) is not int or not 0 <= branch < len(self.__left) or self.__record.failure:
+            self.__check_opened(branch)
         return self.__depth(branch)
 
     @property
@@ -312,25 +338,27 @@ class ReplayedEpisode:
         """Tokens that a probe of a running branch costs."""
         return self.__settings.probe_cost
 
-    def __decode(self, branch: int, intervals: int) -> None:
-        left = self.__left[branch] - intervals
-        if left > 0:
-            self.__left[branch] = left
-        else:
-            self.__finish(branch, len(self.__rows[branch]) - 1)
+    def __settle(self, decoded: list[int]) -> None:
+        """Finishes those of the branches just decoded that have reached their end."""
+        left = self.__left
+        for branch in decoded:
+            if left[branch] <= 0:
+                self.__finish(branch, len(self.__rows[branch]) - 1)
+        self.__active_names = bytes(self.__active)
 
     def __finish(self, branch: int, decoded: int) -> None:
         self.__left[branch] = 0
         self.__depths[branch] = max(self.__question.lengths[self.__order[branch]], decoded)
         del self.__active[branch]
+        self.__active_names = bytes(self.__active)
 
     def __depth(self, branch: int) -> int:
         if self.__left[branch]:
             return len(self.__rows[branch]) - self.__left[branch]
         return self.__depths[branch]
 
-    def __admit(self, branches: Collection[int]) -> list[int]:
-        """A checked copy of a branch list: exact ids of opened branches, each once."""
+    def __admit(self, branches: Collection[int], allow_pruned: bool = False) -> tuple[list[int], bytes]:
+        """A checked copy of a branch list, exact ids of opened branches, each once; as a list and as bytes."""
         if type(branches) not in _CONTAINERS:
             self.__fail(f"branches are given one by one or in a wrong container; {_LIST_FORM}")
         if type(branches) is range and branches:
@@ -338,20 +366,21 @@ class ReplayedEpisode:
             self.__check_opened(branches[0])
             self.__check_opened(branches[-1])
         ids = list(branches)
-        if not ids:
-            return ids
-        if set(map(type, ids)) != _INT_ONLY:
+        if countOf(map(type, ids), int) != len(ids):
             self.__fail(f"a branch list holds something that is not an id; {_LIST_FORM}")
-        if len(set(ids)) != len(ids):
-            self.__fail(f"a branch list names a branch twice; {_LIST_FORM}")
-        if min(ids) < 0 or max(ids) >= len(self.__rows):
-            stranger = next(branch for branch in ids if not 0 <= branch < len(self.__rows))
-            self.__check_opened(stranger)
-        return ids
+        if ids and (min(ids) < 0 or max(ids) >= len(self.__rows)):
+            self.__check_opened(next(branch for branch in ids if not 0 <= branch < len(self.__rows)))
+        names = bytes(ids)
+        if names != self.__single:
+            if len(set(ids)) != len(ids):
+                self.__fail(f"a branch list names a branch twice; {_LIST_FORM}")
+            self.__single = names
+        if self.__pruned and not allow_pruned and names.translate(None, self.__active_names):
+            self.__refuse_pruned(ids)
+        return ids, names
 
     def __refuse_pruned(self, ids: list[int]) -> None:
-        if self.__pruned and not self.__pruned.isdisjoint(ids):
-            branch = min(self.__pruned.intersection(ids))
+        for branch in self.__pruned.intersection(ids):
             active = ", ".join(map(str, self.__active)) or "none"
             self.__fail(f"branch {branch} was pruned at depth {self.__depth(branch)}; active branches: {active}")
 
@@ -364,17 +393,15 @@ class ReplayedEpisode:
             name = branch if abs(branch) < MAX_NAMED else "of that number"
             self.__fail(f"branch {name} was never opened; {len(self.__rows)} are open, numbered from 0")
 
-    def __log(self, operation: int, ids: list[int], argument: int) -> None:
+    def __log(self, call: bytes, names: bytes) -> None:
         if self.__record.failure:
             raise EpisodeError(self.__record.failure)
-        if not self.__calls_left:
+        if len(self.__calls) >= _CALL_ROOM:
             self.__fail(f"an episode may make {MAX_CALLS} calls; this is one more")
-        if self.__named_left < len(ids):
+        if len(self.__names) + len(names) > MAX_NAMED:
             self.__fail(f"an episode may name {MAX_NAMED} branches over its calls; this is more")
-        self.__calls_left -= 1
-        self.__named_left -= len(ids)
-        self.__record.calls += CALL.pack(operation, len(ids), argument)
-        self.__record.names += bytes(ids)
+        self.__calls += call
+        self.__names += names
 
     def __fail(self, message: str) -> NoReturn:
         if not self.__record.failure:

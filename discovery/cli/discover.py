@@ -2,8 +2,9 @@
 
 import logging
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -17,16 +18,13 @@ from discovery.archive import Archive
 from discovery.cli.archive import FRONT_COLUMNS, OpenRun, archive_option
 from discovery.cli.terminal import cores, emit, percent, plain, safe, stderr, usd
 from discovery.config import RunConfig, draw_validation, reopen_stores, use_stores
-from discovery.contrast import Told, contrasting_traces
 from discovery.evaluation import Evaluator, KeyedStore
 from discovery.export import software
 from discovery.loop import Committed, Ended, Search, StopRules
 from discovery.price import Price, to_microusd
-from discovery.proposal import Explorer, Parent
-from discovery.records import Run, RunStatus
-from prompts.context import TraceShown
+from discovery.records import RunStatus
+from discovery.session import make_endpoint, open_search
 from replay.errors import AutoTTSError
-from sandbox.policy import describe_dialect
 
 log = logging.getLogger(__name__)
 
@@ -76,157 +74,128 @@ USD = DollarType()
 )
 @click.option("--require-layer", "layers", multiple=True, help="Refuse to run without this sandbox layer.")
 @archive_option
-def discover(
-    stores: tuple[Path, ...],
-    budget: Decimal | None,
-    model: str,
-    base_url: str,
-    price_input: Decimal | None,
-    price_output: Decimal | None,
-    iterations: int | None,
-    minutes: float | None,
-    patience: int | None,
-    name: str | None,
-    resume: str | None,
-    seed: int,
-    seeds: int,
-    workers: int | None,
-    max_reply_tokens: int,
-    advice: bool,
-    templates: Path | None,
-    layers: tuple[str, ...],
-    archive_path: Path,
-) -> None:
+def discover(**given: Any) -> None:
     """Search for controllers on STOREs of recorded trajectories, within a budget.
 
     Ctrl-C ends the run after the calls in flight; everything paid for is kept. A second Ctrl-C ends it at once.
     """
+    options = Options(**given)
+    options.check()
     with ExitStack() as stack:
         stop = stack.enter_context(stopping_on_interrupt())
-        archive = stack.enter_context(Archive(archive_path, create=resume is None))
-        if resume is not None:
-            if stores:
-                raise click.UsageError("--resume takes its stores from the archive: leave out STORE")
-            run = archive.run(resume)
-            config = RunConfig.from_json(run.config)
+        if options.resume is not None:
+            archive = stack.enter_context(Archive(options.archive_path))
+            name = archive.run(options.resume).name
+            config = RunConfig.from_json(archive.run(name).config)
             keyed = reopen_stores(config)
         else:
-            if not stores:
-                raise click.UsageError("name at least one STORE, or --resume a run")
-            if budget is None:
-                raise click.UsageError("--budget is missing: the dollars that the run may spend; 0 needs no model")
-            price = _price(model, base_url, price_input, price_output, budget)
-            keyed, used = use_stores(stores)
-            config = RunConfig(
-                stores=used,
-                seed=seed,
-                n_seeds=seeds,
-                validation=draw_validation(keyed, seed),
-                explorer="model" if model else "grammar",
-                model=model,
-                base_url=base_url,
-                max_reply_tokens=max_reply_tokens,
-                advice=advice,
-                templates=str(templates.resolve()) if templates else "",
-                price=price.to_json() if price else None,
-                require_layers=layers,
-                software={key: str(value) for key, value in software().items()},
-            )
-            name = name or f"{datetime.now(UTC).astimezone():%Y-%m-%d-%H%M%S}"
-            run = archive.create_run(name, config.to_json(), to_microusd(budget))
-        stack.enter_context(archive.lock(run.name))
-        cap = to_microusd(budget) if budget is not None else None
-        if resume is not None:
-            run = archive.continue_run(run, cap_microusd=cap)
-        rules = _rules(config, iterations, minutes, patience)
-        ended = _search(archive, run, config, keyed, rules, stop, workers or cores())
-        _summary(archive, run.name, ended)
+            name = options.name or f"{datetime.now(UTC).astimezone():%Y-%m-%d-%H%M%S}"
+            config, keyed = options.new_run()
+        endpoint = make_endpoint(config)
+        workers = options.workers or cores()
+        evaluator = stack.enter_context(Evaluator(keyed, workers=workers, require_layers=config.require_layers))
+        if options.resume is None:
+            archive = stack.enter_context(Archive(options.archive_path, create=True))
+        stack.enter_context(archive.lock(name))
+        cap = None if options.budget is None else to_microusd(options.budget)
+        if options.resume is None:
+            config = replace(config, layers=evaluator.pool.layers())
+            run = archive.create_run(name, config.to_json(), cap or 0)
+        else:
+            run = archive.continue_run(archive.run(name), cap_microusd=cap)
+        search = open_search(archive, run, config, evaluator, endpoint, stop)
+        ended = _draw(search, options.rules(config), stop)
+        _summary(archive, name, ended)
         if ended.status is RunStatus.FAILED:
-            raise AutoTTSError(ended.reason, hint=f"continue with: autotts discover --resume {run.name}")
+            raise AutoTTSError(ended.reason, hint=f"continue with: autotts discover --resume {name}")
 
 
-def _rules(config: RunConfig, iterations: int | None, minutes: float | None, patience: int | None) -> StopRules:
-    if iterations is None and minutes is None and patience is None and config.explorer == "grammar":
-        iterations = 60
-    return StopRules(iterations, None if minutes is None else 60 * minutes, patience)
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line gave."""
 
+    stores: tuple[Path, ...]
+    budget: Decimal | None
+    model: str
+    base_url: str
+    price_input: Decimal | None
+    price_output: Decimal | None
+    iterations: int | None
+    minutes: float | None
+    patience: int | None
+    name: str | None
+    resume: str | None
+    seed: int
+    seeds: int
+    workers: int | None
+    max_reply_tokens: int
+    advice: bool
+    templates: Path | None
+    layers: tuple[str, ...]
+    archive_path: Path
 
-def _price(
-    model: str, base_url: str, price_input: Decimal | None, price_output: Decimal | None, budget: Decimal
-) -> Price | None:
-    if not model:
-        if base_url or price_input is not None or price_output is not None:
+    def check(self) -> None:
+        """Refuses combinations that make no sense."""
+        if self.resume is not None and self.stores:
+            raise click.UsageError("--resume takes its stores from the archive: leave out STORE")
+        if self.resume is None and not self.stores:
+            raise click.UsageError("name at least one STORE, or --resume a run")
+        if self.resume is None and self.budget is None:
+            raise click.UsageError("--budget is missing: the dollars that the run may spend; 0 needs no model")
+        if not self.model and (self.base_url or self.price_input is not None or self.price_output is not None):
             raise click.UsageError("--base-url and prices go with --model")
-        return None
-    from discovery.provider import check_budget, find_price
 
-    price = find_price(model, base_url=base_url, input_usd=price_input, output_usd=price_output)
-    check_budget(price, budget, model)
-    return price
-
-
-def _search(
-    archive: Archive,
-    run: Run,
-    config: RunConfig,
-    keyed: Sequence[KeyedStore],
-    rules: StopRules,
-    stop: Event,
-    workers: int,
-) -> Ended:
-    """Runs the search and draws it; returns how it ended."""
-    console = stderr()
-    with Evaluator(keyed, workers=workers, require_layers=config.require_layers) as evaluator:
-        explorer = _explorer_maker(archive, run, config, evaluator, stop)
-        search = Search(archive, run, config, evaluator, explorer)
-        names = ", ".join(used.name for used in config.stores)
-        console.print(
-            f"run {run.name}: {names}; {config.model or 'grammar'}; budget {usd(run.cap_microusd)}", markup=False
+    def new_run(self) -> tuple[RunConfig, list[KeyedStore]]:
+        """The settings of a new run, and its stores."""
+        price = self._price()
+        keyed, used = use_stores(self.stores)
+        config = RunConfig(
+            stores=used,
+            seed=self.seed,
+            n_seeds=self.seeds,
+            validation=draw_validation(keyed, self.seed),
+            explorer="model" if self.model else "grammar",
+            model=self.model,
+            base_url=self.base_url,
+            max_reply_tokens=self.max_reply_tokens,
+            advice=self.advice,
+            templates=str(self.templates.resolve()) if self.templates else "",
+            price=price.to_json() if price else None,
+            require_layers=self.layers,
+            software={key: str(value) for key, value in software().items()},
         )
-        with _drawing(rules) as draw:
-            for event in search.events(rules, stop):
-                if isinstance(event, Ended):
-                    return event
-                draw(event)
+        return config, keyed
+
+    def rules(self, config: RunConfig) -> StopRules:
+        """When the run ends by itself."""
+        iterations = self.iterations
+        if (iterations, self.minutes, self.patience) == (None, None, None) and config.explorer == "grammar":
+            iterations = 60
+        return StopRules(iterations, None if self.minutes is None else 60 * self.minutes, self.patience)
+
+    def _price(self) -> Price | None:
+        if not self.model:
+            return None
+        from discovery.provider import check_budget, find_price
+
+        price = find_price(self.model, base_url=self.base_url, input_usd=self.price_input, output_usd=self.price_output)
+        assert self.budget is not None
+        check_budget(price, self.budget, self.model)
+        return price
+
+
+def _draw(search: Search, rules: StopRules, stop: Event) -> Ended:
+    """Runs a search and draws it; returns how it ended."""
+    run, config = search.run, search.config
+    names = ", ".join(used.name for used in config.stores)
+    head = f"run {run.name}: {names}; {config.model or 'grammar'}; budget {usd(run.cap_microusd)}"
+    stderr().print(head, markup=False, soft_wrap=True)
+    with _drawing(rules) as draw:
+        for event in search.events(rules, stop):
+            if isinstance(event, Ended):
+                return event
+            draw(event)
     raise AssertionError("a search ends with an Ended event")
-
-
-def _explorer_maker(
-    archive: Archive, run: Run, config: RunConfig, evaluator: Evaluator, stop: Event
-) -> Callable[[Search], Explorer]:
-    if config.explorer == "grammar":
-        from discovery.grammar import GrammarExplorer
-
-        return lambda search: GrammarExplorer()
-
-    from discovery.correspondent import Correspondent
-    from discovery.explorer import ModelExplorer
-    from discovery.provider import LiteLLMEndpoint
-    from prompts.render import Renderer
-
-    assert config.price is not None
-    price = Price.from_json(config.price)
-    endpoint = LiteLLMEndpoint(config.model, price, base_url=config.base_url)
-    correspondent = Correspondent(archive, run, endpoint, stopping=stop)
-    renderer = Renderer(Path(config.templates) if config.templates else None)
-
-    def make(search: Search) -> Explorer:
-        def traces(failing: Parent, other: Parent) -> tuple[TraceShown, ...]:
-            told = Told(failing.number, failing.source), Told(other.number, other.source)
-            return contrasting_traces(evaluator, search.search.panel.questions, *told)
-
-        return ModelExplorer(
-            correspondent,
-            renderer,
-            max_reply_tokens=config.max_reply_tokens,
-            dialect=describe_dialect(),
-            advice=config.advice,
-            paid=not price.is_free,
-            check=search.trials.check,
-            traces=traces,
-        )
-
-    return make
 
 
 @contextmanager
@@ -292,6 +261,6 @@ def _summary(archive: Archive, name: str, ended: Ended) -> None:
     winner = opened.winner()
     standing = opened.standings[winner.number]
     areas = f"area {percent(standing.area)} on search, {percent(standing.area_all)} on all questions"
-    console.print(f"winner: candidate {winner.number}, {areas}: {plain(winner.idea)}", markup=False)
+    console.print(f"winner: candidate {winner.number}, {areas}: {plain(winner.idea)}", markup=False, soft_wrap=True)
     console.print(f"next: autotts archive show {name}:{winner.number}", markup=False)
     console.print(f"      autotts export {name}:{winner.number} -o winner.py", markup=False)

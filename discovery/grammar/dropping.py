@@ -40,7 +40,7 @@ DISSENTING = Part(
     Family.DROPPING,
     "dissenting",
     "A branch whose answer has differed from the leading one for `patience` rounds is dropped",
-    (count("patience", 20, 30, 2, 60),),
+    (count("patience", 30, 30, 2, 60),),
     """\
 def drop_dissenting(episode, p, seen, scores, doubt):
     favourite = leader(scores)
@@ -53,6 +53,23 @@ def drop_dissenting(episode, p, seen, scores, doubt):
 """,
     "drop_dissenting(episode, p, seen, scores, doubt)",
     frozenset({Need.SEEN, Need.DOUBT}),
+)
+
+LATE_DISSENT = Part(
+    Family.DROPPING,
+    "late dissent",
+    "From `maturity` intervals on, a branch is dropped as soon as its answer differs from the leading one",
+    (count("maturity", 32, 32, 4, 80),),
+    """\
+def drop_late_dissent(episode, p, seen, scores):
+    favourite = leader(scores)
+    mature = [b for b in episode.active if episode.depth(b) >= p.maturity]
+    dissenting = [b for b in mature if favourite is not None and seen[b][0] != favourite]
+    if dissenting:
+        episode.prune(dissenting)
+""",
+    "drop_late_dissent(episode, p, seen, scores)",
+    frozenset({Need.SEEN}),
 )
 
 RESTLESS = Part(
@@ -72,4 +89,4 @@ def drop_restless(episode, p, seen):
     weight=0.7,
 )
 
-PARTS = (DEPTH_CAP, OVERLONG, DISSENTING, RESTLESS)
+PARTS = (DEPTH_CAP, OVERLONG, DISSENTING, LATE_DISSENT, RESTLESS)

@@ -29,7 +29,7 @@ LANES = Part(
     Family.OPENING,
     "lanes",
     "`first` branches are opened at once, then new ones as soon as fewer than `lanes` run",
-    (WIDTH, count("first", 3, 4, 1, 16), count("lanes", 1, 2, 1, 16)),
+    (WIDTH, count("first", 3, 3, 1, 16), count("lanes", 1, 1, 1, 16)),
     '''\
 def open_branches(episode, p):
     """`first` branches to begin with, later as many as keep `lanes` running."""
@@ -38,7 +38,7 @@ def open_branches(episode, p):
     return episode.branch(room) if room > 0 else []
 ''',
     "open_branches(episode, p)",
-    weight=2.0,
+    weight=3.0,
 )
 
 WIDENING = Part(

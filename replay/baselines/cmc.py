@@ -27,10 +27,12 @@ def control(episode, p):
     doubt = {}
     history = []
     ema = 0.0
-    leader, trust = None, 0.0
+    judged = -1
     open_more(episode, p.open0, pool, age)
     for t in range(500):
-        leader, trust = judge(pool)
+        if len(pool) != judged:
+            leader, trust = judge(pool)
+            judged = len(pool)
         ema = (1 - p.alpha) * ema + p.alpha * trust
         history = [*history, ema][-p.window :]
         steering = t >= p.warm_up and bool(pool)
@@ -38,7 +40,9 @@ def control(episode, p):
         if steering:
             latest = abandon_doubtful(episode, leader, doubt, p.patience)
         advance_live(episode, pool, age, [b for b in latest if latest[b] == leader], p.burst)
-        leader, trust = judge(pool)
+        if len(pool) != judged:
+            leader, trust = judge(pool)
+            judged = len(pool)
         ema = (1 - p.alpha) * ema + p.alpha * trust
         history[-1] = ema
         delta = ema - history[0] if len(history) > 1 else 0.0
@@ -81,12 +85,17 @@ def abandon_doubtful(episode, leader, doubt, patience):
 
 def advance_live(episode, pool, age, agreeing, burst):
     """One interval for every live branch, `burst` for those that agree; finished ones join the pool, oldest first."""
-    live = sorted(episode.active, key=lambda b: -age[b])
-    episode.advance(live)
-    if burst > 1:
-        episode.advance(agreeing, burst - 1)
-    for b in live:
-        age[b] += 1
-    for b in agreeing:
-        age[b] += burst - 1
-    pool += episode.probe([b for b in live if episode.finished(b)])
+    live = sorted(episode.active, key=age.get, reverse=True)
+    finished = advance(episode, live, 1, age)
+    if burst > 1 and agreeing:
+        finished += advance(episode, agreeing, burst - 1, age)
+    if finished:
+        pool += episode.probe([b for b in live if b in finished])
+
+
+def advance(episode, branches, intervals, age):
+    """The branches that have finished."""
+    for b in branches:
+        age[b] += intervals
+    ended = episode.advance(branches, intervals)
+    return [b for b, end in zip(branches, ended) if end] if True in ended else []

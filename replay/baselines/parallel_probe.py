@@ -9,38 +9,42 @@ def schedule(beta):
 
 
 def control(episode, p):
-    branches = episode.branch(p.n)
-    off_track = dict.fromkeys(branches, 0)
-    latest = dict.fromkeys(branches)
+    opened = episode.branch(p.n)
+    latest = dict.fromkeys(opened)
+    running = episode.active
+    ended = [b for b in opened if b not in running]
+    latest.update(zip(ended, episode.probe(ended)))
+    off_track = dict.fromkeys(running, 0)
     winner = None
     stable = 0
     for step in range(p.max_steps):
-        running = episode.active
         if running:
-            running = [b for b, ended in zip(running, episode.advance(running)) if not ended]
-        previous, winner = winner, vote(episode, latest)
+            ended = episode.advance(running)
+            latest.update(zip(running, episode.probe(running)))
+            if True in ended:
+                running = episode.active
+        previous, winner = winner, majority(latest.values())
         if step >= p.warm_up and len(latest) > 1:
-            pruned = drop_off_track(episode, running, latest, off_track, winner, p.patience)
+            pruned = off_track_for_long(running, latest, off_track, winner, p.patience)
             if pruned:
+                episode.prune(pruned)
+                running = episode.active
+                for b in pruned:
+                    del latest[b]
                 winner = majority(latest.values()) if latest else previous
         stable = stable + 1 if step and winner == previous else 0
-        if stable >= p.stable or not episode.active:
+        if stable >= p.stable or not running:
             return winner
     return winner
 
 
-def vote(episode, latest):
-    latest.update(zip(latest, episode.probe(latest.keys())))
-    return majority(latest.values())
-
-
-def drop_off_track(episode, running, latest, off_track, winner, patience):
-    pruned = []
+def off_track_for_long(running, latest, off_track, winner, patience):
+    lost = []
     for b in running:
-        off_track[b] = off_track[b] + 1 if latest[b] != winner else 0
-        if off_track[b] >= patience:
-            pruned.append(b)
-    episode.prune(pruned)
-    for b in pruned:
-        del latest[b]
-    return pruned
+        if latest[b] == winner:
+            off_track[b] = 0
+        else:
+            off_track[b] += 1
+            if off_track[b] >= patience:
+                lost.append(b)
+    return lost

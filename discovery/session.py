@@ -1,0 +1,80 @@
+"""Puts a search together from a run's settings: the endpoint that is asked, the explorer, the search itself."""
+
+from pathlib import Path
+from threading import Event
+
+from discovery.archive import Archive
+from discovery.config import RunConfig
+from discovery.contrast import Told, contrasting_traces
+from discovery.correspondent import Correspondent
+from discovery.endpoint import Endpoint
+from discovery.evaluation import Evaluator
+from discovery.explorer import ModelExplorer
+from discovery.grammar import GrammarExplorer
+from discovery.loop import Search
+from discovery.price import Price
+from discovery.proposal import Explorer, Parent
+from discovery.records import Run
+from prompts.context import TraceShown
+from prompts.render import Renderer
+from sandbox.dialect import describe_dialect
+
+
+def make_endpoint(config: RunConfig) -> Endpoint | None:
+    """The model that a run asks; None with the grammar.
+
+    Raises:
+        EndpointError: If the model is unknown, or its key is not in the environment.
+    """
+    if not config.model:
+        return None
+    from discovery.provider import LiteLLMEndpoint
+
+    assert config.price is not None
+    return LiteLLMEndpoint(config.model, Price.from_json(config.price), base_url=config.base_url)
+
+
+def open_search(
+    archive: Archive, run: Run, config: RunConfig, evaluator: Evaluator, endpoint: Endpoint | None, stop: Event
+) -> Search:
+    """The search of a run, as the archive has it.
+
+    Args:
+        archive: The archive; the caller holds the run's lock.
+        run: The run.
+        config: Its settings.
+        evaluator: Plays episodes on its stores.
+        endpoint: The model to ask; None for the grammar.
+        stop: Set when the run is to end.
+
+    Raises:
+        PromptError: If the folder of templates is missing.
+    """
+
+    def make(search: Search) -> Explorer:
+        if endpoint is None:
+            return GrammarExplorer()
+        return model_explorer(search, Correspondent(archive, run, endpoint, stopping=stop))
+
+    return Search(archive, run, config, evaluator, make)
+
+
+def model_explorer(search: Search, correspondent: Correspondent) -> ModelExplorer:
+    """The explorer that asks a model on behalf of a search."""
+    config, questions = search.config, search.search.panel.questions
+
+    def traces(failing: Parent, other: Parent) -> tuple[TraceShown, ...]:
+        told = Told(failing.number, failing.source), Told(other.number, other.source)
+        return contrasting_traces(search.evaluator, questions, *told)
+
+    assert config.price is not None
+    return ModelExplorer(
+        correspondent,
+        Renderer(Path(config.templates) if config.templates else None),
+        max_reply_tokens=config.max_reply_tokens,
+        dialect=describe_dialect(),
+        advice=config.advice,
+        paid=not Price.from_json(config.price).is_free,
+        check=search.trials.check,
+        traces=traces,
+    )
