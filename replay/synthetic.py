@@ -9,6 +9,8 @@ capture:
   share the question, its final answer and a sticky chain of guesses;
 - lengths that come in several modes, and anything that a branch's text would show before its probes do;
 - other benchmarks, other kinds of answers, longer limits, larger models.
+Scales differ less in what a clever controller gains on them than the recorded models do.
+`scripts/compare_synthetic.py` shows how close it comes.
 """
 
 import math
