@@ -7,9 +7,9 @@ import ast
 import inspect
 import os
 import platform
-import pprint
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,20 +39,21 @@ def render_module(source: str, idea: str, provenance: Mapping[str, Plain]) -> st
 
     Args:
         source: Source of an accepted candidate.
-        idea: One sentence on what it does.
+        idea: One sentence on what it does, for a source that does not say so itself.
         provenance: Where it comes from and how it scored.
     """
-    future, body = _split_future(source)
-    title = " ".join(idea.replace("\\", "/").replace('"', "'").split()) or "A controller"
-    parts = [
-        f'"""{title}\n\nDiscovered by AutoTTS. `PROVENANCE` says where and how it scored; `solve` runs it.\n"""\n',
-        f"{future}from collections import namedtuple\n",
-        f"PROVENANCE = {pprint.pformat(dict(provenance), width=110, sort_dicts=False)}\n",
+    parts = _split(source)
+    said = parts.docstring or " ".join(idea.split()) or "A controller"
+    docstring = f"{said}\n\nDiscovered by AutoTTS: `PROVENANCE` says where and how it scored, `solve` runs it.\n"
+    sections = [
+        _quoted(docstring) + "\n",
+        f"{parts.future}from collections import namedtuple\n",
+        f"PROVENANCE = {_shown(dict(provenance))}\n",
         "\n" + _votes_source(),
-        "\n" + body.strip() + "\n",
+        "\n" + parts.body.strip() + "\n",
         _SOLVE,
     ]
-    return "\n".join(parts)
+    return "\n".join(sections)
 
 
 def write_module(text: str, path: Path) -> None:
@@ -103,13 +104,42 @@ class _Unannotated(ast.NodeTransformer):
         return ast.copy_location(ast.Assign([node.target], node.value), node)
 
 
-def _split_future(source: str) -> tuple[str, str]:
-    """Takes future imports, which must come first, out of a source."""
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A source taken apart: its docstring, its future import, everything else."""
+
+    docstring: str
+    future: str
+    body: str
+
+
+def _split(source: str) -> _Parts:
+    """Takes out of a source what has to come first in a module."""
+    tree = ast.parse(source)
     lines = source.splitlines(keepends=True)
-    future = ""
-    for statement in ast.parse(source).body:
-        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
-            first, last = statement.lineno - 1, statement.end_lineno or statement.lineno
-            future = "from __future__ import annotations\n\n"
-            lines[first:last] = [""] * (last - first)
-    return future, "".join(lines)
+    docstring = ast.get_docstring(tree) or ""
+    leading = tree.body[:1] if docstring else []
+    future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    for statement in (*leading, *future):
+        first, last = statement.lineno - 1, statement.end_lineno or statement.lineno
+        lines[first:last] = [""] * (last - first)
+    return _Parts(docstring, "from __future__ import annotations\n\n" if future else "", "".join(lines))
+
+
+def _quoted(text: str) -> str:
+    """A docstring that says exactly this, on as many lines."""
+    plain = text.isprintable() or all(char.isprintable() or char == "\n" for char in text)
+    if plain and "\\" not in text and '"""' not in text and not text.startswith('"'):
+        return f'"""{text}"""'
+    return repr(text)
+
+
+def _shown(value: Plain, indent: str = "    ") -> str:
+    """A plain value as source: dicts of figures on one line each, dicts of dicts and lists one entry a line."""
+    if isinstance(value, dict) and any(isinstance(entry, dict | list) for entry in value.values()):
+        rows = (f"{indent}{key!r}: {_shown(entry, indent + '    ')}," for key, entry in value.items())
+        return "\n".join(["{", *rows, indent[4:] + "}"])
+    if isinstance(value, list) and value:
+        rows = (f"{indent}{_shown(entry, indent + '    ')}," for entry in value)
+        return "\n".join(["[", *rows, indent[4:] + "]"])
+    return repr(value)
