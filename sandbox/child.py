@@ -190,6 +190,7 @@ def _open_page(open_ends: contextlib.ExitStack) -> int:
         descriptor = os.memfd_create("progress")
         open_ends.callback(os.close, descriptor)
     else:
-        descriptor = open_ends.enter_context(tempfile.TemporaryFile()).fileno()
+        file = open_ends.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        descriptor = file.fileno()
     os.ftruncate(descriptor, wire.PROGRESS_BYTES)
     return descriptor

@@ -7,7 +7,7 @@ import ast
 import dis
 from types import CodeType
 
-from RestrictedPython import compile_restricted_exec
+from RestrictedPython.compile import compile_restricted_exec
 
 from replay.errors import AutoTTSError
 from sandbox.policy import ControllerPolicy
@@ -27,7 +27,7 @@ _REFUSED_OPERATIONS = frozenset(
 )
 
 
-class RejectedSource(AutoTTSError):
+class RejectedSourceError(AutoTTSError):
     """A source outside the dialect.
 
     Attributes:
@@ -43,21 +43,21 @@ def compile_controller(source: str) -> CodeType:
     """Compiles a controller.
 
     Raises:
-        RejectedSource: If the source is not of the dialect.
+        RejectedSourceError: If the source is not of the dialect.
     """
     if refusal := source_refusal(source):
-        raise RejectedSource([refusal])
+        raise RejectedSourceError([refusal])
     try:
         tree = ast.parse(source, FILE_NAME)
         result = compile_restricted_exec(tree, FILE_NAME, policy=ControllerPolicy)
     except SyntaxError as error:
-        raise RejectedSource([_describe_syntax(error)]) from None
+        raise RejectedSourceError([_describe_syntax(error)]) from None
     except (RecursionError, MemoryError):
-        raise RejectedSource(["the source is nested too deeply to be parsed; split it into functions"]) from None
+        raise RejectedSourceError(["the source is nested too deeply to be parsed; split it into functions"]) from None
     except ValueError as error:
-        raise RejectedSource([f"the source can't be compiled: {error}"]) from None
+        raise RejectedSourceError([f"the source can't be compiled: {error}"]) from None
     if result.errors:
-        raise RejectedSource(sorted(set(result.errors), key=result.errors.index))
+        raise RejectedSourceError(sorted(set(result.errors), key=result.errors.index))
     assert result.code is not None
     _check_code(result.code)
     return result.code
@@ -76,11 +76,11 @@ def _check_code(code: CodeType) -> None:
     """
     for name in code.co_names:
         if ("__" in name or "@" in name) and name not in _KNOWN_NAMES and not name.isidentifier():
-            raise RejectedSource([f'the compiled code names "{name}", which is not allowed'])
+            raise RejectedSourceError([f'the compiled code names "{name}", which is not allowed'])
         if "__" in name and name not in _KNOWN_NAMES:
-            raise RejectedSource([f'the compiled code names "{name}"; names may not contain two underscores in a row'])
+            raise RejectedSourceError([f'the compiled code names "{name}": two underscores in a row are not allowed'])
     if operations := _REFUSED_OPERATIONS.intersection(code.co_code[::2]):
-        raise RejectedSource([f"the compiled code uses {dis.opname[min(operations)]}, which is not allowed"])
+        raise RejectedSourceError([f"the compiled code uses {dis.opname[min(operations)]}, which is not allowed"])
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             _check_code(constant)

@@ -104,8 +104,10 @@ def _split_body(policy: Refuses, node: ast.ClassDef) -> tuple[list[Field], list[
     fields: list[Field] = []
     rest: list[ast.stmt] = []
     for statement in node.body:
-        declares = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
-        if not declares or "ClassVar" in ast.dump(statement.annotation):
+        if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+            rest.append(statement)
+            continue
+        if "ClassVar" in ast.dump(statement.annotation):
             rest.append(statement)
             continue
         field = _field(policy, statement)

@@ -53,13 +53,14 @@ class Deadline:
         signal.setitimer(signal.ITIMER_VIRTUAL, self._limits.operation_cpu_seconds)
 
     def _tick(self, number: int, frame: FrameType | None) -> None:
-        self._push_back()
         self.ticks += 1
         self._total += 1
+        # Past the limit the second timer is left alone: it ends the process if this handler can't, for want of stack.
         if self.ticks > self._activity_ticks:
             self._end(f"{self.describe()}{_place(frame)} used more than {self._limits.episode_cpu_seconds:g} s of CPU")
         if self._total > self._job_ticks:
             self._end(f"the job used more than {self._limits.job_cpu_seconds} s of CPU over all its episodes")
+        self._push_back()
 
     def describe(self) -> str:
         """What is going on."""

@@ -2,8 +2,14 @@
 
 from sandbox.dataclass_expansion import OPTIONS
 from sandbox.namespace import BUILTINS, CONTRACT, MODULES
-from sandbox.rules import DENIED_ATTRIBUTES, DENIED_PREFIXES, MAX_DEPTH, MAX_NODES, MAX_SOURCE_CHARACTERS
-from sandbox.rules import SPECIAL_METHODS
+from sandbox.rules import (
+    DENIED_ATTRIBUTES,
+    DENIED_PREFIXES,
+    MAX_DEPTH,
+    MAX_NODES,
+    MAX_SOURCE_CHARACTERS,
+    SPECIAL_METHODS,
+)
 
 _TEMPLATE = """\
 A controller is one Python module with the functions `schedule(beta)` and `control(episode, p)` at its top level.
@@ -28,8 +34,8 @@ Built-in names: {builtins}, type.
 Without import: {contract}.
 
 Names: no variable may start with two underscores. No attribute may contain two underscores in a row, but for
-`type(x).__name__`, `super().__init__(...)`, `__name__`, a literal `__slots__`, and these special methods of own classes:
-{methods}.
+`type(x).__name__`, `super().__init__(...)`, `__name__`, a literal `__slots__`, and these special methods of own
+classes: {methods}.
 Refused as attributes are also {attributes} and what starts with {prefixes}.
 Attributes can be assigned on objects of the module's own classes alone. `format` as a method works on text only and
 without attribute or item access in its fields.

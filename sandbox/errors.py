@@ -1,4 +1,4 @@
-"""The error of this package: the sandbox itself can't do what it should. A candidate's failure is a result, not this."""
+"""The error of this package: the sandbox can't do what it should. A candidate's failure is a result, not this."""
 
 from replay.errors import AutoTTSError
 

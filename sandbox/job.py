@@ -46,7 +46,7 @@ class Job:
 
     source: str
     blocks: tuple[Block, ...]
-    settings: EpisodeSettings = EpisodeSettings()
+    settings: EpisodeSettings = field(default_factory=EpisodeSettings)
     share_module: bool = False
     tables: tuple[bytes, ...] | None = None
     overrides: Mapping[str, Value] = field(default_factory=dict)

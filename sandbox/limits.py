@@ -11,7 +11,7 @@ class Limits:
 
     Attributes:
         episode_cpu_seconds: CPU of one episode, of one call of `schedule`, and of compiling.
-        operation_cpu_seconds: CPU of one operation of the interpreter that can't be interrupted, such as `10 ** 10 ** 9`.
+        operation_cpu_seconds: CPU of one operation that can't be interrupted, such as `sum(range(10 ** 10))`.
         job_cpu_seconds: CPU of the whole job.
         memory_bytes: Memory beyond what the template process has.
         result_bytes: Size of all action logs of a job.

@@ -14,7 +14,7 @@ import math
 import operator
 import statistics
 from _string import formatter_parser  # type: ignore[import-not-found]
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 from replay import votes
@@ -106,19 +106,19 @@ def _check_fields(template: str, nested: bool = False) -> None:
 
 
 def named_tuple(
-    typename: str, field_names: object, *, rename: bool = False, defaults: tuple[object, ...] | None = None
+    typename: str, field_names: Iterable[str], *, rename: bool = False, defaults: tuple[object, ...] | None = None
 ) -> type:
     """`collections.namedtuple` of exact str names.
 
     The names are copied: whether a string is the one of an earlier episode must not show.
     """
-    names = field_names.replace(",", " ").split() if type(field_names) is str else list(field_names)  # type: ignore[call-overload]
+    names = field_names.replace(",", " ").split() if isinstance(field_names, str) else list(field_names)
     if type(typename) is not str or any(type(name) is not str for name in names):
         raise TypeError("namedtuple takes its name and its field names as str")
     if any(attribute_refusal(name) for name in names):
         raise ValueError("namedtuple: a field name that is not allowed for attributes")
     copies = [name.encode().decode() for name in names]
-    return collections.namedtuple(  # type: ignore[misc]
+    return collections.namedtuple(
         typename.encode().decode(), copies, rename=bool(rename), defaults=defaults, module="controller"
     )
 

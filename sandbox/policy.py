@@ -8,8 +8,7 @@ import ast
 from collections.abc import Iterable
 from typing import Any
 
-from RestrictedPython import RestrictingNodeTransformer
-from RestrictedPython.transformer import copy_locations
+from RestrictedPython.transformer import RestrictingNodeTransformer, copy_locations
 
 from sandbox.dataclass_expansion import POST_INIT, expand_dataclass
 from sandbox.dialect import describe_dialect
@@ -41,7 +40,7 @@ _STATEMENTS = {
 }
 
 
-class ControllerPolicy(RestrictingNodeTransformer):  # type: ignore[misc]
+class ControllerPolicy(RestrictingNodeTransformer):
     """Walks a module, collects refusals in `errors` and rewrites the little that has to be checked as it runs."""
 
     def __init__(
@@ -87,18 +86,18 @@ class ControllerPolicy(RestrictingNodeTransformer):  # type: ignore[misc]
 
     # Names, attributes and items.
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         if isinstance(node.ctx, ast.Load):
             if node.id == "super":
                 self.error(node, "super is only allowed as super(), without arguments")
             if node.id != "__name__":
                 self._loaded.setdefault(node.id, node)
                 self.check_name(node, node.id)
-        elif not (node.id == "__slots__" and self._in_class_body):
+        else:
             self.bind(node, node.id)
         return node
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         reads = isinstance(node.ctx, ast.Load)
         if reads and node.attr == "format":
             self.error(node, 'format is only allowed as a call, as in "{:.2f}".format(x); an f-string does the same')
@@ -109,12 +108,12 @@ class ControllerPolicy(RestrictingNodeTransformer):  # type: ignore[misc]
             node.value = _guarded(node.value)
         return node
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         return self._contents(node)
 
     # Loops and assignments: nothing of them needs a check but attribute stores, see visit_Attribute.
 
-    def visit_For(self, node: ast.For) -> ast.AST:  # noqa: N802
+    def visit_For(self, node: ast.For) -> ast.AST:
         return self._contents(node)
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
@@ -122,9 +121,12 @@ class ControllerPolicy(RestrictingNodeTransformer):  # type: ignore[misc]
             self.error(node.target, "async comprehensions are not allowed")
         return self._contents(node)
 
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:  # noqa: N802
-        if any(isinstance(target, ast.Name) and target.id == "__slots__" for target in node.targets):
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        target = node.targets[0]
+        if self._in_class_body and isinstance(target, ast.Name) and target.id == "__slots__":
             self._check_slots(node)
+            node.targets[1:] = map(self.visit, node.targets[1:])
+            return node
         return self._contents(node)
 
     def _check_slots(self, node: ast.Assign) -> None:
@@ -135,10 +137,10 @@ class ControllerPolicy(RestrictingNodeTransformer):  # type: ignore[misc]
             else:
                 self.error(node, '__slots__ must be a literal tuple of names, as in ("total", "count")')
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:  # noqa: N802
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
         return self._contents(node)
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         """Drops the annotation, unevaluated: `x: int = 3` becomes `x = 3`, `x: int` nothing."""
         if node.value is None:
             if isinstance(node.target, ast.Name):
@@ -148,22 +150,22 @@ class ControllerPolicy(RestrictingNodeTransformer):  # type: ignore[misc]
         copy_locations(plain, node)
         return self.visit(plain)  # type: ignore[no-any-return]
 
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.AST:  # noqa: N802
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.AST:
         return self._contents(node)
 
-    def visit_Nonlocal(self, node: ast.Nonlocal) -> ast.AST:  # noqa: N802
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> ast.AST:
         for name in node.names:
             self.check_name(node, name)
         return node
 
-    def visit_Global(self, node: ast.Global) -> ast.AST:  # noqa: N802
+    def visit_Global(self, node: ast.Global) -> ast.AST:
         for name in node.names:
             self.bind(node, name)
         return node
 
     # Calls.
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         function = node.func
         if _is_super_call(node):
             return node
@@ -184,16 +186,16 @@ class ControllerPolicy(RestrictingNodeTransformer):  # type: ignore[misc]
         self.bind(node, node.arg)
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         self.bind(node, node.name, allow_magic_methods=True)
         node.returns = None
         _drop_type_parameters(node)
         return self._body_of(node, is_class=False)
 
-    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:  # noqa: N802
+    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         return self._contents(node)
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         self.bind(node, node.name)
         if node.keywords:
             self.error(node, "class keywords such as metaclass=... are not allowed")
@@ -216,13 +218,13 @@ class ControllerPolicy(RestrictingNodeTransformer):  # type: ignore[misc]
 
     # Exceptions.
 
-    def visit_Try(self, node: ast.Try) -> ast.AST:  # noqa: N802
+    def visit_Try(self, node: ast.Try) -> ast.AST:
         for statement in node.finalbody:
             for leaving in _leaves_finally(statement):
                 self.error(leaving, "return, break, continue and yield may not leave a finally; put them after the try")
         return self._contents(node)
 
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:  # noqa: N802
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
         """A bare `except:` means `except Exception:`."""
         if node.name:
             self.bind(node, node.name)
@@ -232,19 +234,19 @@ class ControllerPolicy(RestrictingNodeTransformer):  # type: ignore[misc]
             node.type = ast.copy_location(ast.Name("@Exception", ast.Load()), node)
         return visited
 
-    def visit_With(self, node: ast.With) -> ast.AST:  # noqa: N802
+    def visit_With(self, node: ast.With) -> ast.AST:
         self.not_allowed(node)
         return node
 
     # Imports.
 
-    def visit_Import(self, node: ast.Import) -> ast.AST:  # noqa: N802
+    def visit_Import(self, node: ast.Import) -> ast.AST:
         for alias in node.names:
             self._check_module(node, alias.name)
             self.bind(node, alias.asname or alias.name.partition(".")[0])
         return node
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:  # noqa: N802
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
         if node.module == "__future__":
             if any(alias.name != "annotations" for alias in node.names):
                 self.error(node, "from __future__ only annotations can be imported")
@@ -269,24 +271,24 @@ class ControllerPolicy(RestrictingNodeTransformer):  # type: ignore[misc]
     def _allowed(self, node: ast.AST) -> ast.AST:
         return self._contents(node)
 
-    visit_Match = visit_match_case = visit_MatchValue = visit_MatchSingleton = _allowed  # noqa: N815
-    visit_MatchSequence = visit_MatchOr = _allowed  # noqa: N815
+    visit_Match = visit_match_case = visit_MatchValue = visit_MatchSingleton = _allowed
+    visit_MatchSequence = visit_MatchOr = _allowed
 
-    def visit_MatchAs(self, node: ast.MatchAs) -> ast.AST:  # noqa: N802
+    def visit_MatchAs(self, node: ast.MatchAs) -> ast.AST:
         self.bind(node, node.name)
         return self._contents(node)
 
-    def visit_MatchStar(self, node: ast.MatchStar) -> ast.AST:  # noqa: N802
+    def visit_MatchStar(self, node: ast.MatchStar) -> ast.AST:
         self.bind(node, node.name)
         return node
 
-    def visit_MatchMapping(self, node: ast.MatchMapping) -> ast.AST:  # noqa: N802
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> ast.AST:
         self.bind(node, node.rest)
         return self._contents(node)
 
     # The module as a whole.
 
-    def visit_Module(self, node: ast.Module) -> ast.AST:  # noqa: N802
+    def visit_Module(self, node: ast.Module) -> ast.AST:
         if too_large := _too_large(node):
             self.error(too_large, f"the source is too large: at most {MAX_NODES} nodes, nested {MAX_DEPTH} deep")
             return node
@@ -305,7 +307,7 @@ class ControllerPolicy(RestrictingNodeTransformer):  # type: ignore[misc]
                 self.errors.append(f"line 1: the function {form} is missing; define it at the top level")
 
     def _contents(self, node: ast.AST) -> ast.AST:
-        return self.node_contents_visit(node)  # type: ignore[no-any-return]
+        return self.node_contents_visit(node)
 
 
 def _guarded(base: ast.expr) -> ast.expr:

@@ -1,4 +1,4 @@
-"""Runs candidates, each job in a process of its own, and returns what they did. Never raises for a candidate's fault."""
+"""Runs candidates, each job in a process of its own. A candidate's fault is a result, never an exception."""
 
 import signal
 import threading
@@ -87,6 +87,22 @@ class Pool:
             if self._template:
                 self._template.close()
                 self._template = None
+
+    @property
+    def tables(self) -> tuple[bytes, ...]:
+        """The tables that jobs play on."""
+        return self._tables
+
+    def twin(self) -> Self:
+        """Another pool like this one, whose Python hashes text differently."""
+        return type(self)(
+            self._tables,
+            workers=1,
+            limits=self._limits,
+            require_layers=self._required,
+            hash_seed=self._hash_seed + 1,
+            _switches=self._switches,
+        )
 
     def layers(self) -> dict[str, str]:
         """Which layers confine a candidate: layer -> "on", "on (detail)" or "off (reason)"."""

@@ -58,7 +58,7 @@ class TemplateProcess:
         with tempfile.TemporaryFile() as complaints:
             environment = {"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(Path(__file__).parents[1])}
             self._process = subprocess.Popen(
-                [sys.executable, "-s", "-P", "-m", "sandbox.worker", str(theirs.fileno())],
+                [sys.executable, "-s", "-P", "-W", "ignore", "-m", "sandbox.worker", str(theirs.fileno())],
                 env=environment,
                 cwd="/",
                 pass_fds=[theirs.fileno()],

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from replay.tables import StoreTable, branch_order
 from sandbox import wire
-from sandbox.compiler import FILE_NAME, RejectedSource, compile_controller
+from sandbox.compiler import FILE_NAME, RejectedSourceError, compile_controller
 from sandbox.confine import (
     Statement,
     address_space_bytes,
@@ -151,14 +151,16 @@ def _run_child(template: Template, descriptors: list[int], states_layers: bool) 
     try:
         statement = template.statement
         # mmap duplicates the descriptor, which the child's limits would forbid.
-        page = mmap.mmap(descriptors.pop(), wire.PROGRESS_BYTES)
-        enter_child_layers(statement, descriptors, template.process, template.memory, template.limits)
+        job_descriptor, result_descriptor, page_descriptor = descriptors
+        page = mmap.mmap(page_descriptor, wire.PROGRESS_BYTES)
+        keep = [job_descriptor, result_descriptor]
+        enter_child_layers(statement, keep, template.process, template.memory, template.limits)
         if states_layers:
-            wire.send(descriptors[1], wire.ended(JobStatus.DONE, statement.to_text()))
+            wire.send(result_descriptor, wire.ended(JobStatus.DONE, statement.to_text()))
         elif statement.missing(template.required):
             code = MISSING_LAYER
         else:
-            _run_job(template, *descriptors, page)
+            _run_job(template, job_descriptor, result_descriptor, page)
             code = 0
     finally:
         os._exit(code)
@@ -186,7 +188,7 @@ def _play(template: Template, job: Job, deadline: Deadline, show_progress: Calla
         language: NamespaceSource = Language() if template.guarded else Unguarded()
         code = _compile(job.source, template.guarded)
         return Runner(code, job, tables, language, template.limits, deadline, show_progress).run().encode()
-    except RejectedSource as rejection:
+    except RejectedSourceError as rejection:
         return wire.ended(JobStatus.REJECTED, str(rejection))
     except JobEndedError as end:
         return wire.ended(end.status, end.message)
