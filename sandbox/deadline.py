@@ -16,6 +16,8 @@ from sandbox.limits import Limits
 from sandbox.wire import ended, send
 
 TICK_SECONDS = 0.02
+OUT_OF_TIME = 72
+"""Exit code where not even the reason can be sent."""
 
 
 class Deadline:
@@ -67,13 +69,13 @@ class Deadline:
         return self.activity if isinstance(self.activity, str) else f"episode {self.activity}"
 
     def _end(self, message: str) -> None:
-        signal.signal(signal.SIGPROF, signal.SIG_IGN)
-        self.stop()
         leave: Callable[[int], object] = os._exit
         try:
+            self.stop()
             send(self._result, ended(JobStatus.LIMIT, message))
-        finally:
             leave(0)
+        finally:
+            leave(OUT_OF_TIME)
 
 
 def _place(frame: FrameType | None) -> str:

@@ -11,6 +11,7 @@ from replay.actions import CALL, MAX_CALLS, MAX_NAMED
 from sandbox import wire
 from sandbox.child import Ending, Errand, run_child
 from sandbox.confine import LAYERS
+from sandbox.deadline import OUT_OF_TIME
 from sandbox.errors import SandboxError
 from sandbox.job import Block, EpisodeStatus, Job, JobStatus, Value
 from sandbox.limits import Limits
@@ -193,6 +194,8 @@ def _judge(job: Job, ending: Ending) -> JobResult:
         return _ended(JobStatus.LIMIT, f"ended in {_place(ending)}: {ending.killed_for}", ending)
     if ending.exit_code == MISSING_LAYER:
         raise SandboxError("a sandbox layer that was on at the start is now off", hint="autotts doctor shows which")
+    if ending.exit_code == OUT_OF_TIME:
+        return _ended(JobStatus.LIMIT, f"ended in {_place(ending)}: too much CPU used", ending)
     if ending.exit_code < 0:
         return _judge_signal(-ending.exit_code, ending)
     try:
