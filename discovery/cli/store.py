@@ -71,8 +71,8 @@ def synthesize(models: tuple[str, ...], benchmark: str, questions: int, branches
     from replay.synthetic import simulate
 
     for model in models:
-        rng = np.random.default_rng([seed, *model.encode()])
-        simulated = simulate(model, n_questions=questions, n_branches=branches, rng=rng)
+        rng = np.random.default_rng([seed, *benchmark.encode()])
+        simulated = simulate(model, n_questions=questions, n_branches=branches, rng=rng, benchmark=benchmark)
         read, key = import_questions(simulated, source="the simulator", model=f"synthetic-{model}", benchmark=benchmark)
         _save(read, key, folder)
 
