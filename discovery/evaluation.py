@@ -19,6 +19,7 @@ from replay.episode import EpisodeSettings
 from replay.errors import StoreError
 from replay.store import AnswerKey, ReplayStore, load_key, load_store
 from replay.verify import Logs, Outcomes, verify
+from sandbox.audit import Auditor
 from sandbox.limits import Limits
 from sandbox.pool import Block, EpisodeStatus, Job, JobResult, JobStatus, Pool
 
@@ -216,6 +217,7 @@ class Evaluator:
         self._workers = workers
         tables = [keyed.store.table().to_bytes() for keyed in stores]
         self.pool = Pool(tables, workers=workers, limits=limits or Limits(), require_layers=require_layers)
+        self.auditor = Auditor(self.pool)
 
     def __enter__(self) -> Self:
         return self
@@ -227,6 +229,7 @@ class Evaluator:
 
     def close(self) -> None:
         """Ends the pool."""
+        self.auditor.close()
         self.pool.close()
 
     def evaluate(
@@ -260,6 +263,8 @@ class Evaluator:
                 cells, plays = parts.setdefault((block.table, block.beta), ([], []))
                 cells.append(cell)
                 plays.append(play)
+        if not parts:
+            return Evaluation(JobStatus.DONE, message, cpu_seconds=cpu_seconds)
         return _joined(parts.values(), message, cpu_seconds)
 
     def _jobs(

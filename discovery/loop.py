@@ -234,7 +234,7 @@ class Search:
 
     def _attempt(self, candidate: Candidate) -> Attempt:
         standing = self.standings.get(candidate.number)
-        if standing is None:
+        if standing is None or candidate.status is not CandidateStatus.OK:
             result = f"{candidate.status.value}: {candidate.error}" if candidate.error else candidate.status.value
         elif standing.sound:
             result = f"area {100 * standing.area:.1f}"

@@ -12,15 +12,17 @@ import numpy.typing as npt
 
 from discovery.analysis import failures
 from discovery.archive import source_digest
+from discovery.auditing import CandidateAudits
 from discovery.config import RunConfig
-from discovery.evaluation import Evaluation, Evaluator
+from discovery.evaluation import Cell, Evaluation, Evaluator
+from discovery.front import nondominated
 from discovery.proposal import Failure, Origin, Proposal
 from discovery.racing import Contender, can_reach_front, rungs
 from discovery.records import Audit, CandidateDraft, CandidateStatus, Outcome
-from discovery.scorecard import Panel
+from discovery.scorecard import Panel, curve
 from discovery.standings import Measure
 from replay.split import Split, questions_of
-from sandbox.pool import JobStatus
+from sandbox.pool import Job, JobStatus
 
 FINGERPRINT_BETAS = (0.0, 0.5, 1.0)
 
@@ -61,6 +63,8 @@ class Trials:
         self._questions = {
             part: [questions_of(keyed.store, split, (part,)) for keyed in evaluator.stores] for part in Split
         }
+        everything = [questions_of(keyed.store, split, tuple(Split)) for keyed in evaluator.stores]
+        self._audits = CandidateAudits(evaluator, everything, config.seeds, config.betas, config.seed)
         self._sources: dict[str, int] = {}
         self._fingerprints: dict[str, int] = {}
 
@@ -72,8 +76,7 @@ class Trials:
 
     def check(self, source: str) -> str:
         """Why a source is refused, in sentences fit for its author; empty if it is not."""
-        empty = [np.zeros(0, np.int64)] * len(self._evaluator.stores)
-        checked = self._evaluator.evaluate(source, questions=empty, seeds=(), betas=())
+        checked = self._evaluator.pool.run(Job(source=source, blocks=(), settings=self._evaluator.settings))
         return checked.message if checked.status is not JobStatus.DONE else ""
 
     def run(
@@ -109,9 +112,9 @@ class Trials:
         known = self._fingerprints.get(fingerprint)
         if known is not None and proposal.origin is not Origin.BASELINE:
             return Trial(_duplicate(draft, known, f"acts exactly like candidate {known}"))
-        return self._race(draft, rivals if race else ())
+        return self._race(draft, rivals, race)
 
-    def _race(self, draft: CandidateDraft, rivals: Sequence[Contender]) -> Trial:
+    def _race(self, draft: CandidateDraft, rivals: Sequence[Contender], race: bool) -> Trial:
         played: list[Evaluation] = []
         for seeds in rungs(self._config.n_seeds):
             played.append(self._play(draft.source, Split.SEARCH, seeds, self._config.betas))
@@ -119,12 +122,25 @@ class Trials:
                 return Trial(_unclean(draft, played[-1]), failures=failures(played[-1], self._evaluator.stores))
             so_far = Evaluation.joined(played)
             reached = self._panel(seeds.stop)
-            if seeds.stop < self._config.n_seeds and not can_reach_front(so_far.cells, rivals, reached):
+            last = seeds.stop == self._config.n_seeds
+            if race and not last and not can_reach_front(so_far.cells, rivals, reached):
                 return self._trial(draft, so_far, None)
         validation = self._play(draft.source, Split.VALIDATION, self._config.seeds, self._config.betas)
         if not validation.clean:
             return Trial(_unclean(draft, validation))
-        return self._trial(draft, so_far, validation)
+        return self._audited(self._trial(draft, so_far, validation), joins_front(so_far.cells, rivals, reached))
+
+    def _audited(self, trial: Trial, thoroughly: bool) -> Trial:
+        """A trial of a candidate that played through, with its audits; it has another status if one is failed."""
+        source = trial.draft.source
+        audits = self._audits.sample(source)
+        if thoroughly and all(audit.passed for audit in audits):
+            audits += self._audits.whole_seed(source, self._questions[Split.SEARCH])
+        failed = [audit for audit in audits if not audit.passed]
+        if not failed:
+            return replace(trial, audits=audits)
+        error = "; ".join(f"{audit.kind} audit failed on {audit.message}" for audit in failed)
+        return replace(trial, draft=replace(trial.draft, status=CandidateStatus.AUDIT, error=error), audits=audits)
 
     def _trial(self, draft: CandidateDraft, search: Evaluation, validation: Evaluation | None) -> Trial:
         outcomes = self._outcomes(Split.SEARCH, search)
@@ -159,6 +175,16 @@ class Trials:
         return self._search.panel.part(everything, n_seeds)
 
 
+def joins_front(cells: Sequence[Cell], rivals: Sequence[Contender], panel: Panel) -> bool:
+    """Whether some point of a candidate is nondominated among the rivals' points and its own."""
+    known = [point for rival in rivals for point in _points(rival.cells, panel)]
+    return bool(nondominated(known + _points(cells, panel))[len(known) :].any())
+
+
+def _points(cells: Sequence[Cell], panel: Panel) -> list[tuple[float, float]]:
+    return [(scores.accuracy, scores.cost_ratio) for scores in curve(cells, panel).values()]
+
+
 def _duplicate(draft: CandidateDraft, known: int, error: str) -> CandidateDraft:
     return replace(draft, status=CandidateStatus.DUPLICATE, duplicate_of=known, error=error)
 
@@ -175,7 +201,7 @@ def _fingerprint(evaluation: Evaluation) -> str:
     """Digest of all actions and answers: candidates with the same one behave alike."""
     digest = hashlib.sha256()
     for play in evaluation.plays:
-        digest.update(play.logs.calls)
-        digest.update(play.logs.names)
-        digest.update(play.outcomes.answers.tobytes())
+        logs = play.logs
+        for part in (logs.call_counts, logs.calls, logs.name_counts, logs.names, play.outcomes.answers):
+            digest.update(part)
     return digest.hexdigest()
