@@ -4,6 +4,7 @@ from pathlib import Path
 from threading import Event
 
 from discovery.archive import Archive
+from discovery.briefing import Briefing
 from discovery.config import RunConfig
 from discovery.contrast import Told, contrasting_traces
 from discovery.correspondent import Correspondent
@@ -61,20 +62,27 @@ def open_search(
 
 def model_explorer(search: Search, correspondent: Correspondent) -> ModelExplorer:
     """The explorer that asks a model on behalf of a search."""
+    assert search.config.price is not None
+    paid = not Price.from_json(search.config.price).is_free
+    return ModelExplorer(correspondent, make_briefing(search), paid=paid, check=search.trials.check)
+
+
+def make_briefing(search: Search) -> Briefing:
+    """Writes the requests that a model is sent on behalf of a search.
+
+    Raises:
+        PromptError: If the folder of templates is missing.
+    """
     config, questions = search.config, search.search.panel.questions
 
     def traces(failing: Parent, other: Parent) -> tuple[TraceShown, ...]:
         told = Told(failing.number, failing.source), Told(other.number, other.source)
         return contrasting_traces(search.evaluator, questions, *told)
 
-    assert config.price is not None
-    return ModelExplorer(
-        correspondent,
+    return Briefing(
         Renderer(Path(config.templates) if config.templates else None),
         max_reply_tokens=config.max_reply_tokens,
         dialect=describe_dialect(),
         advice=config.advice,
-        paid=not Price.from_json(config.price).is_free,
-        check=search.trials.check,
         traces=traces,
     )
