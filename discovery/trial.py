@@ -202,6 +202,7 @@ def _fingerprint(evaluation: Evaluation) -> str:
     digest = hashlib.sha256()
     for play in evaluation.plays:
         logs = play.logs
-        for part in (logs.call_counts, logs.calls, logs.name_counts, logs.names, play.outcomes.answers):
-            digest.update(part)
+        for counts, content in ((logs.call_counts, logs.calls), (logs.name_counts, logs.names)):
+            digest.update(counts.tobytes() + content)
+        digest.update(play.outcomes.answers.tobytes())
     return digest.hexdigest()
