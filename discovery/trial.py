@@ -101,6 +101,8 @@ class Trials:
             parents=proposal.parents,
             recipe=proposal.recipe,
         )
+        if not proposal.source:
+            return Trial(replace(draft, status=CandidateStatus.REJECTED, error="no controller was proposed"))
         known = self._sources.get(source_digest(proposal.source))
         if known is not None:
             return Trial(_duplicate(draft, known, f"the same source as candidate {known}"))
