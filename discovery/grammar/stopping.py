@@ -67,7 +67,7 @@ PURSE = Part(
     "It gives up, with the answer it has, once all branches together have gone `purse` intervals",
     (count("purse", 200, 1600, 20, 4000, Course.GEOMETRIC),),
     "",
-    "(scores and episode.spent >= p.purse)",
+    "scores and episode.spent >= p.purse",
 )
 
 SCATTERED = Part(

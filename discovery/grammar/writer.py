@@ -12,20 +12,23 @@ _KEPT = {
 
 _LOOK = '''\
 def look(episode, branches, finished):
-    """Notes the answers of those that have finished."""
+    """Notes the answers of those that have finished; whether there are any."""
     ended = [b for b in branches if episode.finished(b)]
     if ended:
         finished.update(zip(ended, episode.probe(ended)))
+    return bool(ended)
 '''
 
 _LOOK_CLOSELY = '''\
 def look(episode, branches, finished, seen):
-    """Notes what each branch answers: for good if it has finished, else for now."""
+    """Notes what each branch answers: for good if it has finished, else for now; whether any has finished."""
+    before = len(finished)
     for b, label in zip(branches, episode.probe(branches)):
         if episode.finished(b):
             finished[b] = label
         elif b not in seen or seen[b][0] != label:
             seen[b] = (label, episode.depth(b))
+    return len(finished) > before
 '''
 
 _LEADER = '''\
@@ -64,22 +67,14 @@ def _schedule(recipe: Recipe) -> str:
 
 def _control(recipe: Recipe) -> str:
     needs = _needs(recipe)
-    seen = ", seen" if Need.SEEN in needs else ""
     kept = [line for need, line in _KEPT.items() if need in needs]
-    stop = recipe.part(Family.STOPPING).call
-    gives_up = [part.call for part in recipe.parts_of(Family.GIVING_UP)]
     lines = [
         f"fresh = {recipe.part(Family.OPENING).call}",
         "older = [b for b in episode.active if b not in fresh]",
         "if not fresh and not older:",
         "    break",
         *recipe.part(Family.DEEPENING).call.splitlines(),
-        f"look(episode, older + fresh, finished{seen})",
-        f"scores = {recipe.part(Family.WEIGHTS).call}",
-        *recipe.part(Family.VOTERS).call.splitlines(),
-        *(["trust = smooth(trust, scores, p)"] if Need.TRUST in needs else []),
-        f"if {' or '.join([stop, *gives_up])}:",
-        "    break",
+        *_judging(recipe),
         *[part.call for part in recipe.parts_of(Family.DROPPING)],
     ]
     answer = "leader(scores)"
@@ -94,6 +89,21 @@ def _control(recipe: Recipe) -> str:
         f"return {answer}",
     ]
     return "def control(episode, p):\n" + "".join(f"    {line}\n" for line in body)
+
+
+def _judging(recipe: Recipe) -> list[str]:
+    """Counting the votes and deciding whether to go on: where running branches don't matter, only after a finish."""
+    needs = _needs(recipe)
+    look = f"look(episode, older + fresh, finished{', seen' if Need.SEEN in needs else ''})"
+    count = f"scores = {recipe.part(Family.WEIGHTS).call}"
+    voters = recipe.part(Family.VOTERS).call.splitlines()
+    stop = recipe.part(Family.STOPPING).call
+    gives_up = [part.call for part in recipe.parts_of(Family.GIVING_UP)]
+    breaks = [line for test in gives_up for line in (f"if {test}:", "    break")]
+    if not voters and Need.TRUST not in needs:
+        return [f"if {look}:", f"    {count}", f"    if {stop}:", "        break", *breaks]
+    smooth = ["trust = smooth(trust, scores, p)"] if Need.TRUST in needs else []
+    return [look, count, *voters, *smooth, f"if {stop}:", "    break", *breaks]
 
 
 def _helpers(recipe: Recipe) -> list[str]:
