@@ -1,12 +1,15 @@
 """Attacks and natural controllers: reading them, playing them, and naming how each ended."""
 
+import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from sandbox.pool import Block, EpisodeStatus, Job, JobResult, JobStatus
+from replay.store import ReplayStore
+from sandbox.pool import Block, EpisodeStatus, Job, JobResult, JobStatus, Pool
 from tests.recordings import Recording, store_of
 
 N_QUESTIONS = 2
@@ -38,8 +41,13 @@ def read_specimens(folder: Path) -> list[Specimen]:
     return specimens
 
 
-def table_of_branches(n_questions: int = N_QUESTIONS, n_branches: int = 128, seed: int = 3) -> bytes:
-    """A table of drawn branches, some short, some long, some without answers."""
+def table_of_branches(n_questions: int = N_QUESTIONS) -> bytes:
+    """The table of `store_of_branches`."""
+    return store_of_branches(n_questions).table().to_bytes()
+
+
+def store_of_branches(n_questions: int = N_QUESTIONS, n_branches: int = 128, seed: int = 3) -> ReplayStore:
+    """A store of drawn branches, some short, some long, some without answers."""
     rng = np.random.default_rng(seed)
     answers: Sequence[str | None] = ["1", "2", "3", "4", None]
     questions = []
@@ -51,7 +59,7 @@ def table_of_branches(n_questions: int = N_QUESTIONS, n_branches: int = 128, see
             branches.append(Recording(tuple(probes), 100 * n + int(rng.integers(1, 100)), answers[int(rng.integers(4))]))
         questions.append(branches)
     store, _ = store_of(questions)
-    return store.table().to_bytes()
+    return store
 
 
 def job_of(source: str, betas: Sequence[float] = BETAS, repeats: int = 2) -> Job:
@@ -66,3 +74,14 @@ def ending_of(result: JobResult) -> str:
     if result.status is JobStatus.DONE:
         return "error" if (result.statuses == EpisodeStatus.ERROR).any() else "harmless"
     return {"rejected": "rejected", "failed": "error", "limit": "killed"}.get(result.status, str(result.status))
+
+
+def endings_of(specimens: Sequence[Specimen]) -> dict[str, str]:
+    """Plays specimens through one pool: name -> how it ended."""
+    with Pool([table_of_branches()]) as pool:
+        results = pool.map([job_of(specimen.source) for specimen in specimens])
+        return {specimen.name: ending_of(result) for specimen, result in zip(specimens, results, strict=True)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(endings_of(read_specimens(Path(sys.argv[1])))))
