@@ -55,7 +55,7 @@ DEEPEST = Part(
     Family.DEEPENING,
     "deepest first",
     "Only the `abreast` deepest of the running branches go deeper",
-    (count("abreast", 3, 6, 1, 32),),
+    (count("abreast", 2, 4, 1, 32),),
     "",
     "older = sorted(older, key=lambda b: -episode.depth(b))[: p.abreast]\nepisode.advance(older)",
     weight=0.7,

@@ -5,6 +5,7 @@ Parents that the grammar did not compose can't be taken apart; then it composes 
 
 import numpy as np
 
+from discovery.analysis import FailureKind
 from discovery.grammar.parts import Family
 from discovery.grammar.recipe import Recipe
 from discovery.grammar.variation import Variant, compose, cross, mutate
@@ -17,15 +18,15 @@ FRESH_SHARE = 0.15
 CROSSED_SHARE = 0.15
 """Share of proposals that cross two parents, where there are two."""
 
-ATTENTION = {
-    "never_correct": (Family.STOPPING, Family.GIVING_UP, Family.DROPPING),
-    "not_opened": (Family.OPENING, Family.STOPPING),
-    "stopped_early": (Family.STOPPING, Family.WEIGHTS),
-    "pruned": (Family.DROPPING, Family.OPENING),
-    "running": (Family.STOPPING, Family.DEEPENING),
-    "width_exhausted": (Family.WEIGHTS, Family.VOTERS),
-    "outvoted": (Family.WEIGHTS, Family.VOTERS, Family.STOPPING),
-    "outvoted_by_all": (Family.WEIGHTS, Family.DROPPING),
+ATTENTION: dict[str, tuple[Family, ...]] = {
+    FailureKind.NEVER_CORRECT: (Family.STOPPING, Family.GIVING_UP, Family.DROPPING),
+    FailureKind.NOT_OPENED: (Family.OPENING, Family.STOPPING),
+    FailureKind.STOPPED_EARLY: (Family.STOPPING, Family.WEIGHTS),
+    FailureKind.PRUNED: (Family.DROPPING, Family.OPENING),
+    FailureKind.RUNNING: (Family.STOPPING, Family.DEEPENING),
+    FailureKind.WIDTH_EXHAUSTED: (Family.WEIGHTS, Family.VOTERS),
+    FailureKind.OUTVOTED: (Family.WEIGHTS, Family.VOTERS, Family.STOPPING),
+    FailureKind.OUTVOTED_BY_ALL: (Family.WEIGHTS, Family.DROPPING),
 }
 """Kind of failure -> where a change may help: fewer tokens where no branch is right, other votes where one is."""
 

@@ -24,6 +24,9 @@ class Family(StrEnum):
 OPTIONAL = {Family.DROPPING: 2, Family.GIVING_UP: 1}
 """Families that a controller may do without, and how many of their parts it may have; of all others exactly one."""
 
+TAKEN = {Family.DROPPING: 0.7, Family.GIVING_UP: 0.25}
+"""How much of that a fresh composition takes, on average."""
+
 
 class Need(StrEnum):
     """What the loop keeps for the parts that look at it."""

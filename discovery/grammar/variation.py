@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from discovery.grammar.parts import OPTIONAL, Family, Part
+from discovery.grammar.parts import OPTIONAL, TAKEN, Family, Part
 from discovery.grammar.recipe import Recipe, of_family, sound
 
 CONSTANT_SHARE = 0.6
@@ -36,7 +36,7 @@ def compose(rng: np.random.Generator) -> Variant:
     while True:
         parts: list[Part] = []
         for family in Family:
-            n_parts = int(rng.integers(0, OPTIONAL[family] + 1)) if family in OPTIONAL else 1
+            n_parts = int(rng.binomial(OPTIONAL[family], TAKEN[family])) if family in OPTIONAL else 1
             parts += _draw(of_family(family), n_parts, rng)
         if sound(tuple(parts)):
             recipe = Recipe.of(tuple(parts), {})
