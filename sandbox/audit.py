@@ -101,8 +101,11 @@ class Auditor:
             first = self._pool.run(part)
             if first.status is not JobStatus.DONE:
                 return _broken(AuditKind.CAUSALITY, job, first)
-            logs = list(_logs(first))
-            for variant in (_with_copies(part, self._pool.tables), _with_redrawn(part, self._pool.tables, logs, rng)):
+            try:
+                redrawn = _with_redrawn(part, self._pool.tables, list(_logs(first)), rng)
+            except ValueError as error:
+                return AuditReport(AuditKind.CAUSALITY, job.n_episodes, job.n_episodes, f"left {error}")
+            for variant in (_with_copies(part, self._pool.tables), redrawn):
                 again = self._pool.run(variant)
                 if again.status is not JobStatus.DONE:
                     return _broken(AuditKind.CAUSALITY, job, again)

@@ -47,6 +47,9 @@ def redrawn_question(
         max_branches: Branches that the episode could have opened.
         log: What the episode did.
         rng: Draws the noise.
+
+    Raises:
+        ValueError: If the log names branches that it has not opened.
     """
     order = branch_order(seed, len(question.rows))
     seen = _shown(question, order, log)
@@ -80,6 +83,13 @@ def joined_table(interval: int, questions: Sequence[QuestionTable]) -> StoreTabl
 
 def _shown(question: QuestionTable, order: Sequence[int], log: ActionLog) -> list[Seen]:
     """What a legal log was shown, by branch in opening order."""
+    try:
+        return _replayed(question, order, log)
+    except IndexError:
+        raise ValueError("no legal log: it names branches that it has not opened") from None
+
+
+def _replayed(question: QuestionTable, order: Sequence[int], log: ActionLog) -> list[Seen]:
     seen: list[Seen] = []
     start = 0
     for operation, count, argument in CALL.iter_unpack(log.calls):

@@ -147,7 +147,7 @@ def test_no_state_survives_an_episode(pool: Pool) -> None:
         ("while True:\n        try:\n            while True: pass\n        except:\n            pass", "CPU"),
         (
             "def f(n):\n        try:\n            f(n + 1)\n        finally:\n            f(n + 1)\n    f(0)",
-            "used more than 0.3 s of CPU",
+            "CPU",
         ),
         (
             "def f():\n        while True:\n            try:\n                f()\n            except RecursionError:\n"
