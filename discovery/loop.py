@@ -142,6 +142,12 @@ class Search:
             overfit=self._overfit(standings),
         )
 
+    def next_situation(self) -> tuple[Situation, np.random.Generator]:
+        """What the explorer is told next, and the randomness of that iteration."""
+        iteration = self.next_iteration
+        rng = np.random.default_rng([self.config.seed, iteration])
+        return self.situation(iteration, rng), rng
+
     @property
     def next_iteration(self) -> int:
         """Number of the next iteration, from 1."""
@@ -153,17 +159,16 @@ class Search:
         return self._try(proposal, 0, name=name)
 
     def _iterate(self) -> Committed | Ended:
-        iteration = self.next_iteration
-        rng = np.random.default_rng([self.config.seed, iteration])
+        situation, rng = self.next_situation()
         try:
-            proposal = self._explorer.propose(self.situation(iteration, rng), rng)
+            proposal = self._explorer.propose(situation, rng)
         except BudgetReachedError as error:
             return Ended(RunStatus.DONE, f"budget reached: {error}")
         except StoppingError:
             return Ended(RunStatus.STOPPED, "stopped by a person")
         except (EndpointError, OverclaimError) as error:
             return Ended(RunStatus.FAILED, f"{error}; {error.hint}" if error.hint else str(error))
-        return self._try(proposal, iteration)
+        return self._try(proposal, situation.iteration)
 
     def _try(self, proposal: Proposal, iteration: int, *, name: str = "") -> Committed:
         began = time.monotonic()
