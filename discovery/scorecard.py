@@ -1,6 +1,5 @@
 """Scores of an evaluation: each beta on one store or over several, and the frontier area of the curve."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,7 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from discovery.evaluation import Cell, KeyedStore
-from replay.scoring import Scores, frontier_area, reference_tokens, single_branch_accuracies, standard_error
+from replay.scoring import (
+    Scores,
+    frontier_area,
+    mean_of,
+    reference_tokens,
+    single_branch_accuracies,
+    standard_error,
+)
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -75,13 +81,13 @@ def curve(cells: Sequence[Cell], panel: Panel) -> dict[float, Scores]:
 
 def score(cells: Sequence[Cell], panel: Panel) -> Scores:
     """Scores of the cells of one beta, one cell a store."""
-    tokens = float(np.mean([cell.tokens.mean() for cell in cells]))
-    reference = float(np.mean([panel.reference[cell.store].mean() for cell in cells]))
+    tokens = mean_of(cell.tokens.mean() for cell in cells)
+    reference = mean_of(panel.reference[cell.store].mean() for cell in cells)
     return Scores(
-        accuracy=float(np.mean([cell.correct.mean() for cell in cells])),
+        accuracy=mean_of(cell.correct.mean() for cell in cells),
         standard_error=standard_error(_question_means(cells, panel)),
         tokens=tokens,
-        sequential_tokens=float(np.mean([cell.sequential_tokens.mean() for cell in cells])),
+        sequential_tokens=mean_of(cell.sequential_tokens.mean() for cell in cells),
         cost_ratio=tokens / reference,
     )
 
@@ -94,8 +100,7 @@ def area(scores: dict[float, Scores], panel: Panel) -> float:
 
 def single_branch(panel: Panel) -> float:
     """Accuracy of one branch alone: mean over questions, then over stores."""
-    shares = [share.mean() for share in panel.single_branch if len(share)]
-    return float(np.mean(shares)) if shares else math.nan
+    return mean_of(share.mean() for share in panel.single_branch if len(share))
 
 
 def _question_means(cells: Sequence[Cell], panel: Panel) -> Floats:
@@ -105,4 +110,4 @@ def _question_means(cells: Sequence[Cell], panel: Panel) -> Floats:
         digests = panel.stores[cell.store].store.question_digests
         for question, mean in zip(panel.questions[cell.store].tolist(), cell.correct.mean(0).tolist(), strict=True):
             means.setdefault(digests[question], []).append(mean)
-    return np.array([np.mean(values) for values in means.values()])
+    return np.array([mean_of(values) for values in means.values()])

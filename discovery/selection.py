@@ -24,7 +24,7 @@ def front_points(standings: Sequence[Standing]) -> list[tuple[int, CurvePoint]]:
 
 
 def choose_parents(standings: Sequence[Standing], n_parents: int, rng: np.random.Generator) -> list[Standing]:
-    """Draws candidates to build on: mostly from the front by area, now and then an outsider first.
+    """Draws candidates to build on: mostly of the largest areas or on the front, now and then an outsider first.
 
     Args:
         standings: All candidates of the run.
@@ -55,4 +55,4 @@ def pick_winner(standings: Sequence[Standing]) -> Standing | None:
     """
     sound = [standing for standing in standings if standing.sound]
     finalists = sorted(sound, key=lambda standing: (-standing.area, standing.number))[:FINALISTS]
-    return max(finalists, key=lambda standing: (standing.area_all, -standing.number), default=None)
+    return max(finalists, key=lambda standing: (standing.area_all or 0.0, -standing.number), default=None)

@@ -10,7 +10,7 @@ from discovery.evaluation import KeyedStore
 from discovery.proposal import CurvePoint
 from discovery.records import Candidate, CandidateStatus, Point
 from discovery.scorecard import Panel, make_panel, single_branch
-from replay.scoring import frontier_area
+from replay.scoring import frontier_area, mean_of
 from replay.split import Split, questions_of
 
 SEARCH_ONLY = (Split.SEARCH,)
@@ -32,28 +32,26 @@ class Measure:
 
     def curve(self, points: Iterable[Point]) -> tuple[CurvePoint, ...]:
         """Accuracy and cost ratio by ascending beta, the unweighted mean over stores."""
-        totals: dict[tuple[float, str], list[int]] = {}
+        found: dict[float, dict[str, list[Point]]] = {}
         for entry in points:
             if entry.split in self.parts:
-                total = totals.setdefault((entry.beta, entry.store), [0, 0, 0])
-                for index, value in enumerate((entry.n_episodes, entry.n_correct, entry.tokens)):
-                    total[index] += value
-        betas = sorted({beta for beta, _ in totals})
-        return tuple(self._point(beta, {s: t for (b, s), t in totals.items() if b == beta}) for beta in betas)
+                found.setdefault(entry.beta, {}).setdefault(entry.store, []).append(entry)
+        return tuple(self._point(beta, found[beta]) for beta in sorted(found))
 
     def area(self, curve: Sequence[CurvePoint]) -> float:
         """Frontier area of a curve."""
         return frontier_area([(point.accuracy, point.cost_ratio) for point in curve], single_branch(self.panel))
 
-    def _point(self, beta: float, totals: Mapping[str, Sequence[int]]) -> CurvePoint:
-        reference = {
-            keyed.store.name: float(tokens.mean())
-            for keyed, tokens in zip(self.panel.stores, self.panel.reference, strict=True)
-            if tokens.size
-        }
-        accuracy = sum(correct / episodes for episodes, correct, _ in totals.values()) / len(totals)
-        tokens = sum(spent / episodes for episodes, _, spent in totals.values())
-        return CurvePoint(beta, accuracy, tokens / sum(reference[store] for store in totals))
+    def _point(self, beta: float, by_store: Mapping[str, Sequence[Point]]) -> CurvePoint:
+        """One beta; costs are relative to self-consistency on the seeds that were played."""
+        reference = {keyed.store.name: at for keyed, at in zip(self.panel.stores, self.panel.reference, strict=True)}
+        accuracies, tokens, references = [], [], []
+        for store, entries in by_store.items():
+            n_episodes = sum(entry.n_episodes for entry in entries)
+            accuracies.append(sum(entry.n_correct for entry in entries) / n_episodes)
+            tokens.append(sum(entry.tokens for entry in entries) / n_episodes)
+            references.append(float(reference[store][: entries[0].n_seeds].mean()))
+        return CurvePoint(beta, mean_of(accuracies), mean_of(tokens) / mean_of(references))
 
 
 def make_measure(
@@ -71,14 +69,14 @@ class Standing:
     Attributes:
         number: Its number in the run.
         area: Frontier area on the search questions; maximised.
-        area_all: Frontier area on all questions of the run; maximised.
+        area_all: Frontier area on all questions of the run; maximised. None unless it played all of them.
         curve: On the search questions, by ascending beta.
         sound: Whether it may join the front: no error, every seed, audits passed.
     """
 
     number: int
     area: float
-    area_all: float
+    area_all: float | None
     curve: tuple[CurvePoint, ...]
     sound: bool
 
@@ -90,7 +88,7 @@ def stand(candidate: Candidate, points: Sequence[Point], search: Measure, everyt
     return Standing(
         number=candidate.number,
         area=search.area(curve),
-        area_all=everything.area(everything.curve(points)),
+        area_all=everything.area(everything.curve(points)) if played_through else None,
         curve=curve,
         sound=candidate.status is CandidateStatus.OK and played_through,
     )

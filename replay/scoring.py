@@ -4,7 +4,7 @@ The only part of the package that compares answers with an answer key.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,15 @@ class Scores:
     tokens: float
     sequential_tokens: float
     cost_ratio: float
+
+
+def mean_of(values: Iterable[float]) -> float:
+    """The mean of a few figures, exactly rounded: the same in whatever order they come. NaN for none.
+
+    Means over stores are formed by this alone, so that what is computed twice in different ways is equal.
+    """
+    listed = list(values)
+    return math.fsum(listed) / len(listed) if listed else math.nan
 
 
 def standard_error(question_means: Floats) -> float:

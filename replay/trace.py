@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from replay.actions import CALL, ActionLog, Operation
 from replay.episode import EpisodeRecord, EpisodeSettings, ReplayedEpisode
 from replay.store import ReplayStore
-from replay.tables import branch_order
+from replay.tables import QuestionTable, branch_order
+from replay.votes import majority
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +49,9 @@ def trace(store: ReplayStore, question: int, seed: int, log: ActionLog, settings
     Raises:
         EpisodeError: If the log holds an illegal action.
     """
-    table = store.table().question(question)
     record = EpisodeRecord()
     order = branch_order(seed, store.n_branches(question))
-    episode = ReplayedEpisode(table, order, settings, store.interval, record)
+    episode = ReplayedEpisode(_question(store, question), order, settings, store.interval, record)
     steps = []
     position = 0
     for operation, count, argument in CALL.iter_unpack(log.calls):
@@ -88,29 +86,40 @@ def _step(episode: ReplayedEpisode, operation: Operation, named: list[int], argu
     )
 
 
-def settled_share(steps: Trace, answer: int | None) -> float:
-    """Share of the intervals spent after the answer had last become the majority of what had been shown finished.
+def settled_share(told: Trace, answer: int | None) -> float:
+    """Share of the intervals spent after the answer had last become the majority of the finished answers shown.
+
+    Votes count as `replay.votes.majority` counts them: None like any other, ties to the one shown first.
 
     Args:
-        steps: The episode.
-        answer: The label it returned.
+        told: The episode.
+        answer: The label that it returned.
 
     Returns:
-        In [0, 1]; 0 if the answer never led, or nothing was spent.
+        In [0, 1]; 0 if the answer did not lead at the end, or nothing was spent.
     """
     votes: dict[int, int | None] = {}
     settled_at: int | None = None
-    for step in steps.steps:
-        for branch, label, ended in zip(step.branches, step.labels, step.finished, strict=False):
+    for step in told.steps:
+        if step.operation is not Operation.PROBE:
+            continue
+        for branch, label, ended in zip(step.branches, step.labels, step.finished, strict=True):
             if ended:
                 votes[branch] = label
-        counts = np.unique([label for label in votes.values() if label is not None], return_counts=True)
-        leads = bool(len(counts[0])) and answer == counts[0][counts[1].argmax()]
+        leads = bool(votes) and majority(votes.values()) == answer
         if not leads:
             settled_at = None
         elif settled_at is None:
             settled_at = step.spent
-    total = steps.steps[-1].spent if steps.steps else 0
+    total = told.steps[-1].spent if told.steps else 0
     if settled_at is None or not total:
         return 0.0
     return (total - settled_at) / total
+
+
+def _question(store: ReplayStore, question: int) -> QuestionTable:
+    """One question of `store.table()`, without making the rest of it."""
+    branches = range(store.branch_starts[question], store.branch_ends[question])
+    rows = tuple(tuple(store.answers[store.row_starts[at] : store.row_ends[at]].tolist()) for at in branches)
+    lengths = -(-store.tokens[branches.start : branches.stop] // store.interval)
+    return QuestionTable(rows, tuple(lengths.tolist()))
