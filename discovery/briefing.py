@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 
-from discovery.analysis import MEANINGS, FailureKind
+from discovery.analysis import ALL_EPISODES, MEANINGS, FailureKind
 from discovery.endpoint import Request
 from discovery.price import Price
 from discovery.proposal import CurvePoint, Parent, Situation
 from prompts.context import (
     AttemptShown,
     ControllerShown,
+    DepthShown,
     FailureShown,
     FrontShown,
     PointShown,
@@ -114,6 +115,7 @@ class Briefing:
             budget_left=None if left_usd is None else f"${left_usd:.2f}",
             dialect=self._dialect,
             advice=self._advice,
+            depth_groups=tuple(DepthShown(group.mean_intervals, group.accuracy) for group in situation.depth_groups),
         )
 
     def _controller(self, situation: Situation, parent: Parent) -> ControllerShown:
@@ -125,10 +127,17 @@ class Briefing:
             area=parent.area,
             curve=tuple(map(_point, parent.curve)),
             failures=tuple(
-                FailureShown(failure.kind, MEANINGS[FailureKind(failure.kind)], failure.share, failure.mean_tokens)
+                FailureShown(
+                    kind=failure.kind,
+                    meaning=MEANINGS[FailureKind(failure.kind)],
+                    share=failure.share,
+                    mean_tokens=failure.mean_tokens,
+                    settled_tokens=parent.settled_tokens.get(failure.kind),
+                )
                 for failure in parent.failures
             ),
             traces=self._traces(first, others[0]) if parent is first and others else (),
+            settled_tokens=parent.settled_tokens.get(ALL_EPISODES),
         )
 
 

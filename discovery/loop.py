@@ -4,12 +4,13 @@ It yields what happens; it prints nothing. Everything it knows is in the archive
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from threading import Event
 
 import numpy as np
 
+from discovery.analysis import accuracy_by_depth
 from discovery.archive import Archive, point_of
 from discovery.config import RUN_BASELINES, RunConfig
 from discovery.errors import BudgetReachedError, EndpointError, OverclaimError, StoppingError
@@ -22,10 +23,17 @@ from discovery.selection import FINALISTS, choose_parents, front_points
 from discovery.standings import ALL_QUESTIONS, SEARCH_ONLY, Standing, make_measure, stand
 from discovery.trial import Trials
 from replay.baselines import baseline_source
+from replay.scoring import mean_of
 
 PARENTS = 2
 ATTEMPTS_TOLD = 20
 RESULT_CHARACTERS = 300
+
+DEPTHS = "accuracy_by_depth"
+"""Event that holds the accuracy of recorded branches by when they finish."""
+
+YARDSTICK = "sc"
+"""The baseline whose area on other questions says how much harder these are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,7 @@ class Search:
         split = config.split(evaluator.stores)
         self.search = make_measure(evaluator.stores, split, SEARCH_ONLY, config.seeds)
         self.everything = make_measure(evaluator.stores, split, ALL_QUESTIONS, config.seeds)
+        self.depth_groups = accuracy_by_depth(evaluator.stores, self.search.panel.questions)
         self.trials = Trials(config, evaluator, self.search)
         self.candidates: list[Candidate] = []
         self.standings: dict[int, Standing] = {}
@@ -113,6 +122,7 @@ class Search:
                 if stop.is_set():
                     break
                 yield self._commit_baseline(name)
+        self._note_depths()
         ended = None
         while ended is None:
             ended = self._reason_to_end(rules, time.monotonic() - began, stop)
@@ -128,7 +138,10 @@ class Search:
         """What an explorer is told for one iteration."""
         standings = list(self.standings.values())
         parents = choose_parents(standings, PARENTS, rng)
-        best = max((standing for standing in standings if standing.sound), key=lambda standing: standing.area)
+        best = max(
+            (standing for standing in standings if standing.sound),
+            key=lambda standing: (standing.area, -standing.number),
+        )
         return Situation(
             iteration=iteration,
             parents=tuple(self._parent(standing) for standing in parents),
@@ -140,6 +153,7 @@ class Search:
             n_questions=max(map(len, self.search.panel.questions)),
             stores=tuple(keyed.store.name for keyed in self.evaluator.stores),
             overfit=self._overfit(standings),
+            depth_groups=self.depth_groups,
         )
 
     def next_situation(self) -> tuple[Situation, np.random.Generator]:
@@ -152,6 +166,12 @@ class Search:
     def next_iteration(self) -> int:
         """Number of the next iteration, from 1."""
         return 1 + max((candidate.iteration for candidate in self.candidates), default=0)
+
+    def _note_depths(self) -> None:
+        """Keeps what is told of the recorded branches, once a run."""
+        if not any(event.kind == DEPTHS for event in self.archive.events(self.run)):
+            groups = [asdict(group) for group in self.depth_groups]
+            self.archive.add_event(self.run, DEPTHS, {"groups": groups})
 
     def _commit_baseline(self, name: str) -> Committed:
         source = baseline_source(name)
@@ -208,6 +228,9 @@ class Search:
     def _reason_to_end(self, rules: StopRules, seconds: float, stop: Event) -> Ended | None:
         if stop.is_set():
             return Ended(RunStatus.STOPPED, "stopped by a person")
+        if not any(standing.sound for standing in self.standings.values()):
+            why = next((candidate.error for candidate in self.candidates if candidate.error), "none was played")
+            return Ended(RunStatus.FAILED, f"no baseline could be played through: {why}")
         if rules.iterations is not None and self.next_iteration > rules.iterations:
             return Ended(RunStatus.DONE, f"{rules.iterations} iterations done")
         if rules.deadline_seconds is not None and seconds > rules.deadline_seconds:
@@ -235,6 +258,7 @@ class Search:
             area=standing.area,
             curve=standing.curve,
             failures=self.archive.failures(candidate),
+            settled_tokens=_figures(candidate.analysis.get("settled_tokens")),
         )
 
     def _attempt(self, candidate: Candidate) -> Attempt:
@@ -248,6 +272,16 @@ class Search:
         return Attempt(candidate.number, candidate.idea, result[:RESULT_CHARACTERS])
 
     def _overfit(self, standings: list[Standing]) -> float | None:
-        """Mean drop in area from the search questions to all questions, over the best candidates."""
-        best = sorted((s for s in standings if s.sound), key=lambda s: -s.area)[:FINALISTS]
-        return float(np.mean([s.area - s.area_all for s in best])) if best else None
+        """By how much more the best proposals lose from the search questions to all questions than the yardstick."""
+        drops = {s.number: s.area - s.area_all for s in standings if s.sound and s.area_all is not None}
+        yardstick = next((c.number for c in self.candidates if c.name == YARDSTICK), None)
+        proposed = [s for s in standings if s.number in drops and self.candidates[s.number].iteration > 0]
+        if yardstick not in drops or not proposed:
+            return None
+        best = sorted(proposed, key=lambda standing: -standing.area)[:FINALISTS]
+        return mean_of(drops[standing.number] for standing in best) - drops[yardstick]
+
+
+def _figures(value: object) -> dict[str, float]:
+    """Figures by name, as the archive keeps them; none if it does not."""
+    return dict(value) if isinstance(value, Mapping) else {}

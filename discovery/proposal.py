@@ -51,6 +51,19 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class DepthGroup:
+    """Recorded branches that finish about as early among those of their question.
+
+    Attributes:
+        mean_intervals: Their mean length, in intervals.
+        accuracy: Share of them that is right, in [0, 1].
+    """
+
+    mean_intervals: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
 class Parent:
     """A candidate that a proposal may build on.
 
@@ -62,6 +75,8 @@ class Parent:
         area: Its frontier area on the search questions; maximised.
         curve: Its points, by ascending beta.
         failures: Its failures, most frequent first.
+        settled_tokens: Tokens that an episode spent after its answer had settled, mean of a sample: by kind of failure,
+            and for all episodes under `all`. Empty if not measured.
     """
 
     number: int
@@ -71,6 +86,7 @@ class Parent:
     area: float
     curve: tuple[CurvePoint, ...]
     failures: tuple[Failure, ...]
+    settled_tokens: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +112,9 @@ class Situation:
         single_branch: Accuracy of one branch alone, in [0, 1].
         n_questions: Search questions.
         stores: Names of the stores.
-        overfit: Mean drop of the best candidates' area on all questions of the run; None while unknown.
+        overfit: By how much more the area of the best candidates drops from the search questions to all questions of
+            the run than that of self-consistency, which is fitted to none; in [-1, 1], None while unknown.
+        depth_groups: Accuracy of recorded branches by when they finish, the earliest first.
     """
 
     iteration: int
@@ -109,6 +127,7 @@ class Situation:
     n_questions: int
     stores: tuple[str, ...]
     overfit: float | None
+    depth_groups: tuple[DepthGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from discovery.analysis import failures
+from discovery.analysis import failures, settled_tokens
 from discovery.archive import source_digest
 from discovery.auditing import CandidateAudits
 from discovery.config import RunConfig
@@ -114,9 +114,9 @@ class Trials:
         known = self._fingerprints.get(fingerprint)
         if known is not None and proposal.origin is not Origin.BASELINE:
             return Trial(_duplicate(draft, known, f"acts exactly like candidate {known}"))
-        return self._race(draft, rivals, race)
+        return self._race(draft, first, rivals, race)
 
-    def _race(self, draft: CandidateDraft, rivals: Sequence[Contender], race: bool) -> Trial:
+    def _race(self, draft: CandidateDraft, first: Evaluation, rivals: Sequence[Contender], race: bool) -> Trial:
         played: list[Evaluation] = []
         for seeds in rungs(self._config.n_seeds):
             played.append(self._play(draft.source, Split.SEARCH, seeds, self._config.betas))
@@ -130,6 +130,8 @@ class Trials:
         validation = self._play(draft.source, Split.VALIDATION, self._config.seeds, self._config.betas)
         if not validation.clean:
             return Trial(_unclean(draft, validation))
+        settled = settled_tokens(first, self._evaluator.stores, self._evaluator.settings)
+        draft = replace(draft, analysis={**draft.analysis, "settled_tokens": settled})
         return self._audited(self._trial(draft, so_far, validation), joins_front(so_far.cells, rivals, reached))
 
     def _audited(self, trial: Trial, thoroughly: bool) -> Trial:

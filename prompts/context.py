@@ -17,12 +17,24 @@ class PointShown:
 
 @dataclass(frozen=True, slots=True)
 class FailureShown:
-    """One kind of failure: share of all episodes in [0, 1], what it means, mean tokens of such an episode."""
+    """One kind of failure: share of all episodes in [0, 1], what it means, mean tokens of such an episode.
+
+    `settled_tokens` are those that it spent after its answer had settled, None if not measured.
+    """
 
     kind: str
     meaning: str
     share: float
     mean_tokens: float
+    settled_tokens: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DepthShown:
+    """Recorded branches that finish about as early: their mean length in intervals, the share right in [0, 1]."""
+
+    mean_intervals: float
+    accuracy: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,10 @@ class TraceShown:
 
 @dataclass(frozen=True, slots=True)
 class ControllerShown:
-    """A candidate with its source, its scores and where it failed."""
+    """A candidate with its source, its scores and where it failed.
+
+    `settled_tokens` are those that a mean episode spent after its answer had settled, None if not measured.
+    """
 
     number: int
     idea: str
@@ -44,6 +59,7 @@ class ControllerShown:
     curve: tuple[PointShown, ...]
     failures: tuple[FailureShown, ...]
     traces: tuple[TraceShown, ...] = ()
+    settled_tokens: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +93,12 @@ class ProposalContext:
         parents: Controllers to build on, the first one first.
         attempts: What was tried lately, oldest first.
         weak_ratios: Cost ratios around which the front gains least over cheaper points.
-        overfit_points: Mean drop of the best candidates' area from search to validation questions, in points.
+        overfit_points: By how much more the best candidates' area drops from the search questions to all questions
+            than that of self-consistency, in points; None while unknown.
         budget_left: Dollars left, or None if nothing is being paid.
         dialect: What the language allows.
         advice: Whether to include advice on what tends to work.
+        depth_groups: Recorded branches in equal groups of each question, the earliest to finish first.
     """
 
     n_questions: int
@@ -96,6 +114,7 @@ class ProposalContext:
     budget_left: str | None
     dialect: str
     advice: bool = True
+    depth_groups: tuple[DepthShown, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
