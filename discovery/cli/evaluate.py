@@ -7,8 +7,9 @@ from typing import Any
 import click
 import numpy as np
 
-from discovery.cli.terminal import cores, data_options, emit, percent, plain, progress, ratio, stderr, thousands
-from discovery.controllers import NamedController, find_controller
+from discovery.cli.playing import named_controller, played, playing_options, say_what_is_missing
+from discovery.cli.terminal import cores, data_options, emit, percent, plain, progress, ratio, thousands
+from discovery.controllers import NamedController
 from discovery.evaluation import Evaluation, Evaluator, load_keyed_store
 from discovery.scorecard import Panel, area, curve, make_panel
 from replay.baselines import NAMES
@@ -16,7 +17,6 @@ from replay.episode import EpisodeSettings
 from replay.errors import ControllerNameError
 from replay.scoring import Scores
 from replay.store import METADATA_FILE
-from sandbox.pool import JobStatus
 
 COLUMNS = {
     "controller": plain,
@@ -38,15 +38,7 @@ ALL_STORES = "mean"
 )
 @click.argument("names", nargs=-1, required=True, metavar="STORE... CONTROLLER...")
 @click.option("--baselines", is_flag=True, help="Add every baseline at its published setting.")
-@click.option(
-    "--seeds", default=64, show_default=True, type=click.IntRange(1, 10_000), help="Branch orders per question."
-)
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes at a time.  [default: one a core]")
-@click.option("--max-branches", default=64, show_default=True, type=click.IntRange(1, 255))
-@click.option("--probe-cost", default=0, show_default=True, type=click.IntRange(0), help="Tokens that a probe costs.")
-@click.option(
-    "--archive", "archive_path", type=click.Path(path_type=Path), help="Archive that candidates are found in."
-)
+@playing_options
 @data_options
 def evaluate(
     names: tuple[str, ...],
@@ -82,16 +74,9 @@ def evaluate(
         progress("controllers", len(controllers)) as report,
     ):
         for done, controller in enumerate(controllers, 1):
-            evaluation = evaluator.evaluate(
-                controller.source,
-                questions=questions,
-                seeds=panel.seeds,
-                betas=controller.betas,
-                overrides=controller.overrides,
-            )
-            rows += _rows(controller, evaluation, panel)
+            rows += _rows(controller, played(evaluator, controller, panel), panel)
             report(done, len(controllers))
-    _say_what_is_missing(panel)
+    say_what_is_missing(panel)
     emit(rows, COLUMNS, as_json=as_json, as_csv=as_csv)
 
 
@@ -109,18 +94,11 @@ assert {name.partition("@")[0].partition("(")[0] for name in PUBLISHED} == set(N
 
 
 def _controllers(wanted: Iterable[str], baselines: bool, archive_path: Path | None) -> Iterable[NamedController]:
-    from discovery.cli.archive import candidate_source
-
     for name in (*wanted, *(PUBLISHED if baselines else ())):
-        yield find_controller(name, lambda text: candidate_source(archive_path, text))
+        yield named_controller(name, archive_path)
 
 
 def _rows(controller: NamedController, evaluation: Evaluation, panel: Panel) -> Iterable[dict[str, Any]]:
-    if evaluation.status is not JobStatus.DONE:
-        raise ControllerNameError(
-            f"{controller.name} can't be scored: {evaluation.status.value}: {evaluation.message}",
-            hint="mend the controller; the dialect is described in docs/sandbox.md",
-        )
     by_store = {index: [cell for cell in evaluation.cells if cell.store == index] for index in range(len(panel.stores))}
     parts = {panel.stores[index].store.name: cells for index, cells in by_store.items()}
     if len(parts) > 1:
@@ -149,10 +127,3 @@ def _row(
         "area": frontier_area if whole_curve else None,
         "errors": errors or None,
     }
-
-
-def _say_what_is_missing(panel: Panel) -> None:
-    for keyed, questions in zip(panel.stores, panel.questions, strict=True):
-        fewest = min(keyed.store.n_branches(question) for question in questions.tolist())
-        if fewest < 64:
-            stderr().print(f"note: {keyed.store.name} has {fewest} branches; cost ratios are relative to SC({fewest})")

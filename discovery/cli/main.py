@@ -14,9 +14,11 @@ from replay.errors import AutoTTSError
 
 COMMANDS = {
     "discover": "discovery.cli.discover:discover",
+    "prompt": "discovery.cli.prompt:prompt",
     "archive": "discovery.cli.archive:archive",
     "export": "discovery.cli.export:export",
     "evaluate": "discovery.cli.evaluate:evaluate",
+    "compare": "discovery.cli.compare:compare_",
     "store": "discovery.cli.store:store",
 }
 SETTINGS_FILE = "autotts.toml"
@@ -45,9 +47,11 @@ class LazyGroup(click.Group):
 
 SUMMARIES = {
     "discover": "Search for controllers on recorded trajectories, within a budget.",
+    "prompt": "Print what a run's model is, or would be, sent next.",
     "archive": "Look at runs and candidates: list, show, front.",
     "export": "Write a run's winner, or any candidate, as a Python module.",
     "evaluate": "Score controllers on stores: baselines, candidates, exported files.",
+    "compare": "Tell whether one controller beats another, with intervals.",
     "store": "Import, show and synthesize recorded trajectories.",
 }
 
@@ -66,9 +70,16 @@ def main(ctx: click.Context, verbose: bool) -> None:
     Every option can also be set as a variable (AUTOTTS_DISCOVER_BUDGET=5) or in autotts.toml ([discover] budget = 5);
     the command line comes first, then variables, then the file.
     """
-    level = logging.DEBUG if verbose else logging.WARNING
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, handlers=[StderrHandler()], force=True)
     ctx.default_map = _settings()
+
+
+class StderrHandler(logging.Handler):
+    """Writes one line for each record to what is stderr at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a record: its level in lower case, then what it says."""
+        click.echo(f"{record.levelname.lower()}: {self.format(record)}", err=True)
 
 
 def run() -> None:
@@ -91,6 +102,11 @@ def run() -> None:
         _fail(
             f"{error.filename or 'a file'}: {error.strerror or error}", "check the path, its rights and the disk's room"
         )
+        sys.exit(1)
+    except Exception as error:  # the outermost frame: a fault of ours is told in one line, too
+        logging.getLogger(__name__).debug("unexpected", exc_info=True)
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        _fail(f"unexpected {what}", "this is a fault of autotts; `autotts -v ...` shows where, for a report")
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
