@@ -113,9 +113,13 @@ class Archive:
             ) from error
         return self.run(name)
 
-    def continue_run(self, run: Run, *, cap_microusd: int | None = None) -> Run:
-        """Marks a run as running again, under a new cap if one is given, and holds what its last process left open."""
+    def continue_run(
+        self, run: Run, *, cap_microusd: int | None = None, config: Mapping[str, object] | None = None
+    ) -> Run:
+        """Marks a run as running again and holds what its last process left open; cap and settings may be new."""
         values: dict[str, object] = {"status": RunStatus.RUNNING, "reason": "", "ended": None}
+        if config is not None:
+            values["config"] = storable(config)
         if cap_microusd is not None:
             values["cap_microusd"] = cap_microusd
         with self._database.writing() as connection:

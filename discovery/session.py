@@ -1,19 +1,21 @@
 """Puts a search together from a run's settings: the endpoint that is asked, the explorer, the search itself."""
 
+from decimal import Decimal
 from pathlib import Path
 from threading import Event
 
 from discovery.archive import Archive
-from discovery.briefing import Briefing
+from discovery.briefing import Briefing, Forecast, forecast
 from discovery.config import RunConfig
 from discovery.contrast import Told, contrasting_traces
 from discovery.correspondent import Correspondent
-from discovery.endpoint import Endpoint
+from discovery.endpoint import Endpoint, Request
+from discovery.errors import ArchiveError
 from discovery.evaluation import Evaluator
 from discovery.explorer import ModelExplorer
 from discovery.grammar import GrammarExplorer
 from discovery.loop import Search
-from discovery.price import Price
+from discovery.price import Price, to_usd
 from discovery.proposal import Explorer, Parent
 from discovery.records import Run
 from prompts.context import TraceShown
@@ -86,3 +88,33 @@ def make_briefing(search: Search) -> Briefing:
         advice=config.advice,
         traces=traces,
     )
+
+
+def next_request(search: Search) -> Request:
+    """What a model is, or would be, sent next on behalf of a search.
+
+    Raises:
+        PromptError: If a template can't be rendered.
+        ArchiveError: If the run has nothing to tell of yet.
+    """
+    if not any(standing.sound for standing in search.standings.values()):
+        raise ArchiveError(
+            f"run {search.run.name} has no candidate that played through, so there is nothing to tell a model of yet",
+            hint=f"continue it with: autotts discover --resume {search.run.name}",
+        )
+    situation, _ = search.next_situation()
+    price = search.config.price
+    paid = price is not None and not Price.from_json(price).is_free
+    return make_briefing(search).proposal(situation, left_usd(search) if paid else None)
+
+
+def forecast_next(search: Search) -> Forecast | None:
+    """What the next request of a search can cost; None with an explorer that asks no model."""
+    price = search.config.price
+    return None if price is None else forecast(next_request(search), Price.from_json(price), left_usd(search))
+
+
+def left_usd(search: Search) -> Decimal:
+    """What is left of a search's budget."""
+    balance = search.archive.exchanges.balance(search.run.id)
+    return to_usd(max(0, balance.cap - balance.committed))

@@ -1,5 +1,6 @@
 """`autotts archive`: runs, candidates and the front, as the archive has them."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from rich.console import Console
 from rich.syntax import Syntax
 
 from discovery.archive import Archive
-from discovery.cli.terminal import data_options, emit, percent, plain, ratio, thousands, usd
+from discovery.cli.terminal import data_options, dollars, emit, percent, plain, ratio, thousands, usd
 from discovery.config import RunConfig, reopen_stores
 from discovery.errors import ArchiveError
-from discovery.records import Candidate, Run
+from discovery.price import to_usd
+from discovery.records import Candidate, Run, RunStatus
+from discovery.replies import count_replies
 from discovery.selection import front_points, pick_winner
 from discovery.standings import ALL_QUESTIONS, SEARCH_ONLY, VALIDATION_ONLY, Measure, Standing, make_measure, stand
 from replay.errors import ControllerNameError
@@ -39,36 +42,37 @@ class DefaultGroup(click.Group):
         return super().parse_args(ctx, args if named else ["list", *args])
 
 
-@click.group(cls=DefaultGroup)
+@click.group(cls=DefaultGroup, epilog="Example: autotts archive front")
 def archive() -> None:
-    """Look at runs and candidates.
-
-    Example: autotts archive front
-    """
+    """Look at runs and candidates. Alone, it lists the runs."""
 
 
-@archive.command("list", epilog="Example: autotts archive list --json")
+@archive.command("list", short_help="List the runs (the default).", epilog="Example: autotts archive list --json")
 @archive_option
 @data_options
 def list_(archive_path: Path, as_json: bool, as_csv: bool) -> None:
     """List the runs: explorer, spend, candidates, why they ended."""
     with Archive(archive_path) as archive:
         rows = [_run_row(archive, run) for run in archive.runs()]
-    columns = {
-        "run": plain,
-        "started": lambda time: str(time)[:16].replace("T", " "),
-        "explorer": plain,
-        "status": plain,
-        "candidates": plain,
-        "spent": usd,
-        "unconfirmed": usd,
-        "budget": usd,
-        "reason": plain,
-    }
-    emit(rows, columns, as_json=as_json, as_csv=as_csv)
+    emit(rows, RUN_COLUMNS, as_json=as_json, as_csv=as_csv)
 
 
-@archive.command(epilog="Example: autotts archive front --run monday")
+RUN_COLUMNS = {
+    "run": plain,
+    "started": lambda time: str(time)[:16].replace("T", " "),
+    "explorer": plain,
+    "status": plain,
+    "candidates": plain,
+    "spent": dollars,
+    "unconfirmed": dollars,
+    "budget": dollars,
+    "replies": plain,
+    "unusable": plain,
+    "reason": plain,
+}
+
+
+@archive.command(short_help="Show the best points of a run.", epilog="Example: autotts archive front --run monday")
 @click.option("--run", "run_name", help="The run.  [default: the latest]")
 @archive_option
 @data_options
@@ -83,7 +87,6 @@ def front(run_name: str | None, archive_path: Path, as_json: bool, as_csv: bool)
 
 FRONT_COLUMNS = {
     "candidate": plain,
-    "name": plain,
     "beta": plain,
     "accuracy": percent,
     "cost_ratio": ratio,
@@ -93,7 +96,7 @@ FRONT_COLUMNS = {
 }
 
 
-@archive.command(epilog="Example: autotts archive show 12")
+@archive.command(short_help="Show a candidate.", epilog="Example: autotts archive show 12")
 @click.argument("candidate", required=False)
 @archive_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -238,40 +241,66 @@ def candidate_source(archive_path: Path | None, text: str) -> str | None:
 
 
 def _run_row(archive: Archive, run: Run) -> dict[str, Any]:
+    """One run; its amounts in dollars."""
     config = RunConfig.from_json(run.config)
     balance = archive.exchanges.balance(run.id)
+    n_replies, n_unusable = count_replies(archive.exchanges.spending(run.id))
+    left = run.status is RunStatus.RUNNING and not archive.lock(run.name).is_held()
     return {
         "run": run.name,
         "started": run.started,
+        "ended": run.ended,
         "explorer": config.model or config.explorer,
-        "status": run.status.value,
+        "status": "left" if left else run.status.value,
         "candidates": len(archive.candidates(run)),
-        "spent": balance.settled,
-        "unconfirmed": balance.unconfirmed,
-        "budget": balance.cap,
-        "reason": run.reason,
+        "spent": float(to_usd(balance.settled)),
+        "unconfirmed": float(to_usd(balance.unconfirmed)),
+        "budget": float(to_usd(balance.cap)),
+        "replies": n_replies,
+        "unusable": n_unusable,
+        "reason": f"its process is gone; go on with: autotts discover --resume {run.name}" if left else run.reason,
     }
 
 
 def _print_candidate(opened: OpenRun, candidate: Candidate) -> None:
     standing = opened.standings.get(candidate.number)
     origin = candidate.name or candidate.origin.value
-    built_on = f" on {', '.join(map(str, candidate.parents))}" if candidate.parents else ""
-    click.echo(f"candidate {candidate.number} of run {opened.run.name}: {origin}{built_on}, {candidate.status.value}")
+    built_on = f", built on {' and '.join(map(str, candidate.parents))}" if candidate.parents else ""
+    click.echo(f"candidate {candidate.number} of run {opened.run.name}: {origin}{built_on}; {candidate.status.value}")
     if candidate.idea:
         click.echo(plain(candidate.idea))
     if candidate.error:
         click.echo(plain(candidate.error))
     if standing is not None:
         click.echo(f"frontier area: {percent(standing.area)} search, {percent(standing.area_all)} all questions")
+    for audit in opened.archive.audits(candidate):
+        click.echo(f"{audit.kind} audit: {'passed' if audit.passed else f'failed: {plain(audit.message)}'}")
     curve = opened.curve_rows(candidate)
     if curve:
         columns = {key: ratio if key.endswith("ratio") else percent for key in curve[0]} | {"beta": plain}
         emit(curve, columns, as_json=False, as_csv=False)
     failures = [
-        {"failure": failure.kind, "share": failure.share, "tokens_k": failure.mean_tokens}
+        {"failure": failure.kind, "share": failure.share, "tokens": failure.mean_tokens}
         for failure in opened.archive.failures(candidate)
     ]
     if failures:
-        emit(failures, {"failure": plain, "share": percent, "tokens_k": thousands}, as_json=False, as_csv=False)
-    Console(highlight=False).print(Syntax(candidate.source, "python", background_color="default", word_wrap=True))
+        emit(failures, {"failure": plain, "share": percent, "tokens": thousands}, as_json=False, as_csv=False)
+    _print_replies(opened, candidate)
+    _print_source(candidate.source)
+
+
+def _print_replies(opened: OpenRun, candidate: Candidate) -> None:
+    """What a model was asked for this candidate, and what became of its replies."""
+    for call in opened.archive.exchanges.list(opened.run.id):
+        if call.place.iteration == candidate.iteration and candidate.iteration:
+            became = call.became or call.state.value
+            click.echo(f"{call.place.purpose.value}: {plain(call.model)}, {usd(call.booked_microusd)}, {became}")
+
+
+def _print_source(source: str) -> None:
+    """Coloured on a terminal; off a terminal as it is, so that it can be piped into a file."""
+    click.echo()
+    if sys.stdout.isatty():
+        Console(highlight=False).print(Syntax(source, "python", background_color="default", word_wrap=True))
+    else:
+        click.echo(source, nl=not source.endswith("\n"))

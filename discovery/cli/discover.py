@@ -1,32 +1,44 @@
-"""`autotts discover`: starts or resumes a run and draws what happens."""
+"""`autotts discover`: starts or resumes a run."""
 
-import logging
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any
 
 import click
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from click.core import ParameterSource
 
 from discovery.archive import Archive
-from discovery.cli.archive import FRONT_COLUMNS, OpenRun, archive_option
-from discovery.cli.terminal import cores, emit, percent, plain, safe, stderr, usd
+from discovery.cli.archive import archive_option
+from discovery.cli.drawing import draw, noting_the_end, say_forecast, stopping_on_interrupt, summarise
+from discovery.cli.prompt import print_request
+from discovery.cli.terminal import cores, dollars, stderr
 from discovery.config import RunConfig, draw_validation, reopen_stores, use_stores
+from discovery.endpoint import Endpoint
 from discovery.evaluation import Evaluator, KeyedStore
 from discovery.export import software
-from discovery.loop import Committed, Ended, Search, StopRules
+from discovery.lock import check_run_name
+from discovery.loop import StopRules
 from discovery.price import Price, to_microusd
-from discovery.records import RunStatus
-from discovery.session import make_endpoint, open_search
+from discovery.records import Run, RunStatus
+from discovery.session import forecast_next, left_usd, make_endpoint, next_request, open_search
 from replay.errors import AutoTTSError
 
-log = logging.getLogger(__name__)
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
+
+RESUME_OPTIONS = frozenset(
+    "resume budget price_input price_output iterations minutes patience workers archive_path dry_run".split()
+)
+"""What can be set anew when a run is continued."""
+
+FLAGS = {"layers": "require-layer", "name": "run"}
+"""Options that are called otherwise here than on the command line."""
 
 
 class DollarType(click.ParamType[Decimal]):
@@ -49,65 +61,87 @@ USD = DollarType()
 
 
 @click.command(epilog="Example: autotts discover stores/*/aime24 --budget 0 --iterations 60")
-@click.argument("stores", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("stores", nargs=-1, type=click.Path(path_type=Path), metavar="STORE...")
 @click.option("--budget", type=USD, help="Dollars that the run may spend; never more. 0 needs no model.")
 @click.option(
-    "--model", default="", help="Model that proposes controllers, as litellm names it; without it, a grammar."
+    "--model", default="", metavar="NAME", help="Model that proposes controllers, as litellm names it; else a grammar."
 )
-@click.option("--base-url", default="", help="An OpenAI-compatible endpoint for the model.")
+@click.option("--base-url", default="", metavar="URL", help="An OpenAI-compatible endpoint for the model.")
 @click.option("--price-input", type=USD, help="USD per million prompt tokens, where the price is not known.")
 @click.option("--price-output", type=USD, help="USD per million completion tokens.")
-@click.option("--iterations", type=click.IntRange(0), help="Proposals to try.  [default: 60 without a model]")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="End after this long.")
-@click.option("--patience", type=click.IntRange(1), help="End after this many iterations without a larger area.")
-@click.option("--run", "name", help="Name of the run.  [default: the date and time]")
-@click.option("--resume", metavar="RUN", help="Continue a run; --budget sets a new cap.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Random seed of the run.")
 @click.option(
-    "--seeds", default=16, show_default=True, type=click.IntRange(1, 1000), help="Branch orders per question."
+    "--iterations", type=click.IntRange(0), metavar="N", help="Proposals to try.  [default: 60 without a model]"
 )
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes at a time.  [default: one a core]")
-@click.option("--max-reply-tokens", default=16_384, show_default=True, type=click.IntRange(256))
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="End after this long.")
+@click.option(
+    "--patience", type=click.IntRange(1), metavar="N", help="End after N iterations without a larger frontier area."
+)
+@click.option("--run", "name", metavar="NAME", help="Name of the run.  [default: the date and time]")
+@click.option("--resume", metavar="RUN", help="Continue a run; --budget sets a new cap.")
+@click.option("--dry-run", is_flag=True, help="Print the first request and what it can cost; send and write nothing.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), metavar="N", help="Seed of the run.")
+@click.option(
+    "--seeds",
+    default=16,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Branch orders that each question is played in.",
+)
+@click.option("--workers", type=click.IntRange(1, 256), metavar="N", help="Processes at a time.  [default: one a core]")
+@click.option(
+    "--max-reply-tokens",
+    default=16_384,
+    show_default=True,
+    type=click.IntRange(256),
+    metavar="N",
+    help="Longest reply that is paid for, reasoning included.",
+)
 @click.option("--advice/--no-advice", default=True, show_default=True, help="Advise the model on what tends to work.")
 @click.option(
-    "--templates", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Own prompt templates."
+    "--templates",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of prompt templates that replace those shipped.",
 )
-@click.option("--require-layer", "layers", multiple=True, help="Refuse to run without this sandbox layer.")
+@click.option(
+    "--require-layer", "layers", multiple=True, metavar="NAME", help="Refuse to run without this sandbox layer."
+)
 @archive_option
-def discover(**given: Any) -> None:
+@click.pass_context
+def discover(ctx: click.Context, /, **given: Any) -> None:
     """Search for controllers on STOREs of recorded trajectories, within a budget.
 
-    Ctrl-C ends the run after the calls in flight; everything paid for is kept. A second Ctrl-C ends it at once.
+    Ctrl-C ends the run after the call or trial in flight; everything paid for is kept. A second Ctrl-C ends it at once.
     """
     options = Options(**given)
-    options.check()
+    typed = {name for name in given if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    options.check(typed)
     with ExitStack() as stack:
         stop = stack.enter_context(stopping_on_interrupt())
-        if options.resume is not None:
-            archive = stack.enter_context(Archive(options.archive_path))
-            name = archive.run(options.resume).name
-            config = RunConfig.from_json(archive.run(name).config)
-            keyed = reopen_stores(config)
-        else:
-            name = options.name or f"{datetime.now(UTC).astimezone():%Y-%m-%d-%H%M%S}"
-            config, keyed = options.new_run()
-        endpoint = make_endpoint(config)
-        workers = options.workers or cores()
-        evaluator = stack.enter_context(Evaluator(keyed, workers=workers, require_layers=config.require_layers))
-        if options.resume is None:
-            archive = stack.enter_context(Archive(options.archive_path, create=True))
-        stack.enter_context(archive.lock(name))
-        cap = None if options.budget is None else to_microusd(options.budget)
-        if options.resume is None:
-            config = replace(config, layers=evaluator.pool.layers())
-            run = archive.create_run(name, config.to_json(), cap or 0)
-        else:
-            run = archive.continue_run(archive.run(name), cap_microusd=cap)
-        search = open_search(archive, run, config, evaluator, endpoint, stop)
-        ended = _draw(search, options.rules(config), stop)
-        _summary(archive, name, ended)
+        if options.dry_run:
+            _look_ahead(options, stack, stop)
+            return
+        started = _continued(options, stack) if options.resume is not None else _begun(options, stack)
+        archive, run, config = started.archive, started.run, started.config
+        with noting_the_end(archive, run):
+            search = open_search(archive, run, config, started.evaluator, started.endpoint, stop)
+            ended = draw(search, options.rules(config), stop)
+        summarise(archive, run.name, ended)
         if ended.status is RunStatus.FAILED:
-            raise AutoTTSError(ended.reason, hint=f"continue with: autotts discover --resume {name}")
+            raise AutoTTSError(ended.reason, hint=f"continue with: autotts discover --resume {run.name}")
+        if ended.status is RunStatus.STOPPED:
+            ctx.exit(INTERRUPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a search needs, opened."""
+
+    archive: Archive
+    run: Run
+    config: RunConfig
+    evaluator: Evaluator
+    endpoint: Endpoint | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +167,26 @@ class Options:
     templates: Path | None
     layers: tuple[str, ...]
     archive_path: Path
+    dry_run: bool
 
-    def check(self) -> None:
-        """Refuses combinations that make no sense."""
+    def check(self, typed: Collection[str]) -> None:
+        """Refuses combinations that make no sense.
+
+        Args:
+            typed: Names of the options that stood on the command line.
+        """
         if self.resume is not None and self.stores:
             raise click.UsageError("--resume takes its stores from the archive: leave out STORE")
         if self.resume is None and not self.stores:
             raise click.UsageError("name at least one STORE, or --resume a run")
+        fixed = sorted(set(typed) - RESUME_OPTIONS) if self.resume is not None else ()
+        if fixed:
+            names = ", ".join(f"--{FLAGS.get(name, name).replace('_', '-')}" for name in fixed)
+            raise click.UsageError(f"--resume goes on with the settings of the run: leave out {names}")
         if self.resume is None and self.budget is None:
             raise click.UsageError("--budget is missing: the dollars that the run may spend; 0 needs no model")
-        if not self.model and (self.base_url or self.price_input is not None or self.price_output is not None):
+        prices = self.price_input is not None or self.price_output is not None
+        if self.resume is None and not self.model and (self.base_url or prices):
             raise click.UsageError("--base-url and prices go with --model")
 
     def new_run(self) -> tuple[RunConfig, list[KeyedStore]]:
@@ -166,6 +210,19 @@ class Options:
         )
         return config, keyed
 
+    def repriced(self, config: RunConfig) -> RunConfig:
+        """The settings of a run that is resumed, with new prices if there are any."""
+        if self.price_input is None and self.price_output is None:
+            return config
+        if not config.model:
+            raise click.UsageError("the run asks no model: leave out the prices")
+        from discovery.provider import find_price
+
+        found = find_price(
+            config.model, base_url=config.base_url, input_usd=self.price_input, output_usd=self.price_output
+        )
+        return replace(config, price=found.to_json())
+
     def rules(self, config: RunConfig) -> StopRules:
         """When the run ends by itself."""
         iterations = self.iterations
@@ -184,83 +241,62 @@ class Options:
         return price
 
 
-def _draw(search: Search, rules: StopRules, stop: Event) -> Ended:
-    """Runs a search and draws it; returns how it ended."""
-    run, config = search.run, search.config
-    names = ", ".join(used.name for used in config.stores)
-    head = f"run {run.name}: {names}; {config.model or 'grammar'}; budget {usd(run.cap_microusd)}"
-    stderr().print(head, markup=False, soft_wrap=True)
-    with _drawing(rules) as draw:
-        for event in search.events(rules, stop):
-            if isinstance(event, Ended):
-                return event
-            draw(event)
-    raise AssertionError("a search ends with an Ended event")
+def _begun(options: Options, stack: ExitStack) -> Started:
+    """A new run. Nothing is written before everything that can be wrong has been looked at."""
+    name = options.name or f"{datetime.now(UTC).astimezone():%Y-%m-%d-%H%M%S}"
+    check_run_name(name)
+    config, keyed = options.new_run()
+    endpoint = make_endpoint(config)
+    evaluator = stack.enter_context(_evaluator(options, config, keyed))
+    archive = stack.enter_context(Archive(options.archive_path, create=True))
+    stack.enter_context(archive.lock(name))
+    config = replace(config, layers=evaluator.pool.layers())
+    assert options.budget is not None
+    run = archive.create_run(name, config.to_json(), to_microusd(options.budget))
+    return Started(archive, run, config, evaluator, endpoint)
 
 
-@contextmanager
-def stopping_on_interrupt() -> Iterator[Event]:
-    """Sets the event on the first Ctrl-C; the second one raises KeyboardInterrupt."""
-    stop = Event()
-
-    def handle(signum: int, frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        click.echo("\nstopping: waiting for what is in flight; Ctrl-C again to leave at once", err=True)
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _continued(options: Options, stack: ExitStack) -> Started:
+    """A run that the archive has."""
+    archive = stack.enter_context(Archive(options.archive_path))
+    run = archive.run(options.resume)
+    stack.enter_context(archive.lock(run.name))
+    config = options.repriced(RunConfig.from_json(run.config))
+    keyed = reopen_stores(config)
+    endpoint = make_endpoint(config)
+    evaluator = stack.enter_context(_evaluator(options, config, keyed))
+    cap = None if options.budget is None else to_microusd(options.budget)
+    run = archive.continue_run(run, cap_microusd=cap, config=config.to_json())
+    return Started(archive, run, config, evaluator, endpoint)
 
 
-@contextmanager
-def _drawing(rules: StopRules) -> Iterator[Callable[[Committed], None]]:
-    """A line for each candidate; on a terminal, a spinner with what is going on below."""
-    console = stderr()
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("playing the baselines")
-        total = f" of {rules.iterations}" if rules.iterations is not None else ""
-
-        def draw(event: Committed) -> None:
-            console.print(_line(event), markup=False, soft_wrap=True)
-            log.info("candidate %d: %s", event.candidate.number, event.candidate.status.value)
-            bar.update(task, description=f"iteration {event.candidate.iteration + 1}{total}")
-
-        yield draw
-
-
-def _line(event: Committed) -> str:
-    candidate, standing = event.candidate, event.standing
-    mark = "*" if event.on_front else " "
-    head = f"{mark} {candidate.number:>4}  {candidate.name or candidate.origin.value:<15}"
-    tail = safe(candidate.idea)[:90]
-    if standing is not None and standing.sound:
-        return f"{head} area {percent(standing.area)}  {event.seconds:5.1f} s  {tail}"
-    result = "out of reach" if standing is not None else candidate.status.value
-    return f"{head} {result:<9}  {event.seconds:5.1f} s  {safe(candidate.error)[:90] or tail}"
-
-
-def _summary(archive: Archive, name: str, ended: Ended) -> None:
-    console = stderr()
-    opened = OpenRun(archive, archive.run(name))
-    balance = archive.exchanges.balance(opened.run.id)
-    spent = f"spent {usd(balance.settled)} of {usd(balance.cap)}"
-    if balance.unconfirmed:
-        spent += f", {usd(balance.unconfirmed)} unconfirmed"
-    console.print(f"{ended.status.value}: {ended.reason}; {spent}", markup=False)
-    for row in archive.exchanges.spending(opened.run.id):
-        parts = f"{row.purpose.value} {row.model} {row.became or 'open'}: {row.n_calls} calls, {usd(row.settled)}"
-        console.print(f"  {parts}", markup=False)
-    if not any(standing.sound for standing in opened.standings.values()):
+def _look_ahead(options: Options, stack: ExitStack, stop: Event) -> None:
+    """Prints the next request and says what it can cost. Plays in an archive of its own that is thrown away."""
+    if options.resume is not None:
+        archive = stack.enter_context(Archive(options.archive_path))
+        run = archive.run(options.resume)
+        config = options.repriced(RunConfig.from_json(run.config))
+        keyed = reopen_stores(config)
+    else:
+        config, keyed = options.new_run()
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="autotts-")))
+        archive = stack.enter_context(Archive(folder / "archive.sqlite", create=True))
+        cap = to_microusd(options.budget or Decimal(0))
+        run = archive.create_run("dry-run", config.to_json(), cap)
+    make_endpoint(config)
+    evaluator = stack.enter_context(_evaluator(options, config, keyed))
+    search = open_search(archive, run, config, evaluator, None, stop)
+    stderr().print("dry run: nothing is sent, nothing is kept", markup=False)
+    if not config.model:
+        stderr().print("the grammar asks no model: `autotts prompt RUN` prints what one would be sent", markup=False)
         return
-    emit(opened.front_rows(), FRONT_COLUMNS, as_json=False, as_csv=False, title=opened.title())
-    winner = opened.winner()
-    standing = opened.standings[winner.number]
-    areas = f"area {percent(standing.area)} on search, {percent(standing.area_all)} on all questions"
-    console.print(f"winner: candidate {winner.number}, {areas}: {plain(winner.idea)}", markup=False, soft_wrap=True)
-    console.print(f"next: autotts archive show {name}:{winner.number}", markup=False)
-    console.print(f"      autotts export {name}:{winner.number} -o winner.py", markup=False)
+    if options.resume is None:
+        draw(search, StopRules(iterations=0), stop)
+    told = forecast_next(search)
+    assert told is not None
+    print_request(next_request(search))
+    say_forecast(told, f"the {dollars(left_usd(search))} left of the budget")
+
+
+def _evaluator(options: Options, config: RunConfig, keyed: Sequence[KeyedStore]) -> Evaluator:
+    return Evaluator(keyed, workers=options.workers or cores(), require_layers=config.require_layers)

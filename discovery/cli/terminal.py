@@ -7,17 +7,27 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import click
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from discovery.price import to_usd
+
 Row = Mapping[str, Any]
 Format = Callable[[Any], str]
+
+PIPE_WIDTH = 250
+"""Columns of a table off a terminal, at most."""
+
+_GAP = 2
+_EDGES = 3
+_LEAST_TEXT = 16
 
 
 def stderr() -> Console:
@@ -45,14 +55,32 @@ def plain(value: Any) -> str:
     return "-" if value is None else safe(str(value))
 
 
+def clipped(text: str, n_characters: int) -> str:
+    """Untrusted text on one line, no longer than told."""
+    line = safe(text)
+    return line if len(line) <= n_characters else line[: max(1, n_characters - 1)].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+
+
 def safe(text: str) -> str:
     """Untrusted text on one line of a terminal: control and direction marks replaced."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text.replace("\n", " "))
 
 
+def dollars(amount: Decimal | float | None) -> str:
+    """An amount of dollars: with cents, or to the hundredth of a cent where it has such."""
+    if amount is None:
+        return "-"
+    exact = Decimal(str(amount))
+    return f"${exact:,.2f}" if exact == round(exact, 2) else f"${exact:,.4f}"
+
+
 def usd(micro: int | None) -> str:
     """Micro-dollars as dollars."""
-    return "-" if micro is None else f"${micro / 1_000_000:,.4f}"
+    return dollars(None if micro is None else to_usd(micro))
+
+
+UNITS: Mapping[Format, str] = {percent: "%", thousands: "k"}
+"""What the heading of a column adds to its name."""
 
 
 def emit(rows: Sequence[Row], columns: Mapping[str, Format], *, as_json: bool, as_csv: bool, title: str = "") -> None:
@@ -72,17 +100,43 @@ def emit(rows: Sequence[Row], columns: Mapping[str, Format], *, as_json: bool, a
         writer.writeheader()
         writer.writerows(rows)
     else:
-        Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(_table(rows, columns, title))
+        _print_table(rows, columns, title)
 
 
-def _table(rows: Sequence[Row], columns: Mapping[str, Format], title: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=escape(title) or None, title_justify="left", pad_edge=False)
+def _print_table(rows: Sequence[Row], columns: Mapping[str, Format], title: str) -> None:
+    """As wide as the terminal; off a terminal, as wide as it comes."""
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PIPE_WIDTH)
+    with console.capture() as captured:
+        console.print(_table(rows, columns, console.width))
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    text = "\n".join(line for line in lines if line)
+    click.echo(f"{title}\n\n{text}" if title else text)
+
+
+def _table(rows: Sequence[Row], columns: Mapping[str, Format], width: int) -> Table:
+    """The last column is cut to what the others leave of a line, if it is text."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    cells = {key: [form(row.get(key)) for row in rows] for key, form in columns.items()}
+    headings = {key: f"{key.replace('_', ' ')} {UNITS.get(form, '')}".strip() for key, form in columns.items()}
+    last = list(columns)[-1]
+    taken = sum(_width([*cells[key], headings[key]]) + _GAP for key in columns if key != last)
+    room = max(_LEAST_TEXT, width - taken - _EDGES)
+    if not _is_numeric(rows, last):
+        cells[last] = [clipped(cell, room) for cell in cells[last]]
     for key in columns:
-        numeric = any(isinstance(row.get(key), int | float) for row in rows)
-        table.add_column(key.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(form(row.get(key))) for key, form in columns.items()))
+        justify: JustifyMethod = "right" if _is_numeric(rows, key) else "left"
+        table.add_column(headings[key], justify=justify, overflow="fold", min_width=_width(cells[key]))
+    for row in zip(*cells.values(), strict=True):
+        table.add_row(*map(escape, row))
     return table
+
+
+def _is_numeric(rows: Sequence[Row], key: str) -> bool:
+    return any(isinstance(row.get(key), int | float | Decimal) for row in rows)
+
+
+def _width(texts: Sequence[str]) -> int:
+    return max(map(len, texts), default=0)
 
 
 @contextmanager
