@@ -1,4 +1,4 @@
-"""`autotts store`: import, show and synthesize recorded trajectories."""
+"""`autotts store`: import, show, check and synthesize recorded trajectories."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import click
 import numpy as np
 
+from discovery.cli.coverage import check
 from discovery.cli.terminal import data_options, emit, percent, plain, progress, stderr, thousands
 from discovery.evaluation import KeyedStore, load_keyed_store
 from replay.errors import StoreError
@@ -22,7 +23,7 @@ _to_folder = click.option(
 
 @click.group()
 def store() -> None:
-    """Import, show and synthesize recorded trajectories.
+    """Import, show, check and synthesize recorded trajectories.
 
     A store is a folder: what branches of one model answered on one benchmark, and how long they ran.
 
@@ -30,8 +31,11 @@ def store() -> None:
     """
 
 
+store.add_command(check)
+
+
 @store.command("import", epilog="Example: autotts store import data/Qwen3-8B/aime24.json")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @_to_folder
 @click.option("--model", help="Name of the model.  [default: the file's folder]")
 @click.option("--benchmark", help="Name of the benchmark.  [default: the file's name]")
@@ -59,9 +63,13 @@ def import_(files: tuple[Path, ...], folder: Path, model: str | None, benchmark:
     help="Scale to simulate; can be repeated.",
 )
 @click.option("--benchmark", default="demo", show_default=True, help="Name of the benchmark.")
-@click.option("--questions", default=30, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--branches", default=128, show_default=True, type=click.IntRange(1, 100_000))
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option(
+    "--questions", default=30, show_default=True, type=click.IntRange(1, 10_000), metavar="N", help="Questions."
+)
+@click.option(
+    "--branches", default=128, show_default=True, type=click.IntRange(1, 100_000), metavar="N", help="Branches of each."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), metavar="N", help="Random seed.")
 @_to_folder
 def synthesize(models: tuple[str, ...], benchmark: str, questions: int, branches: int, seed: int, folder: Path) -> None:
     """Make stores with the built-in simulator.
@@ -78,7 +86,7 @@ def synthesize(models: tuple[str, ...], benchmark: str, questions: int, branches
 
 
 @store.command(epilog="Example: autotts store show stores/*/aime24")
-@click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="STORE...")
 @data_options
 def show(stores: tuple[Path, ...], as_json: bool, as_csv: bool) -> None:
     """Show what is in stores."""
@@ -87,9 +95,9 @@ def show(stores: tuple[Path, ...], as_json: bool, as_csv: bool) -> None:
         "questions": plain,
         "branches": plain,
         "interval": plain,
-        "tokens_k": thousands,
-        "single_branch_percent": percent,
-        "no_answer_percent": percent,
+        "branch_tokens": thousands,
+        "single_branch": percent,
+        "no_answer": percent,
         "digest": lambda digest: str(digest)[:12],
     }
     rows = [_described(load_keyed_store(path)) for path in stores]
@@ -104,9 +112,9 @@ def _described(keyed: KeyedStore) -> dict[str, Any]:
         "questions": len(questions),
         "branches": len(read.tokens),
         "interval": read.interval,
-        "tokens_k": float(read.tokens.mean()),
-        "single_branch_percent": float(single_branch_accuracies(read, keyed.key, questions).mean()),
-        "no_answer_percent": float(np.mean(read.answers < 0)),
+        "branch_tokens": float(read.tokens.mean()),
+        "single_branch": float(single_branch_accuracies(read, keyed.key, questions).mean()),
+        "no_answer": float(np.mean(read.answers < 0)),
         "digest": read.digest,
         "folder": str(keyed.folder),
     }
