@@ -1,7 +1,7 @@
 """`autotts compare`: whether one controller beats another, by a paired bootstrap over questions."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from discovery.cli.playing import named_controller, played, playing_options, say_what_is_missing
-from discovery.cli.terminal import cores, data_options, emit, percent, plain, progress, thousands
+from discovery.cli.terminal import Format, cores, data_options, emit, percent, plain, progress, thousands
 from discovery.comparison import Comparison, Pair, compare
 from discovery.controllers import NamedController
 from discovery.evaluation import Cell, Evaluator, load_keyed_store
@@ -29,7 +29,7 @@ def _times(found: Estimate | None) -> str:
     return "-" if found is None else f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
-COLUMNS = {
+COLUMNS: Mapping[str, Format] = {
     "beta": plain,
     "accuracy_a": percent,
     "accuracy_b": percent,

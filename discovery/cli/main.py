@@ -52,7 +52,7 @@ SUMMARIES = {
     "export": "Write a run's winner, or any candidate, as a Python module.",
     "evaluate": "Score controllers on stores: baselines, candidates, exported files.",
     "compare": "Tell whether one controller beats another, with intervals.",
-    "store": "Import, show and synthesize recorded trajectories.",
+    "store": "Import, show, check and synthesize recorded trajectories.",
 }
 
 
