@@ -6,6 +6,7 @@ Trusts nothing in a log: an action that was not legal makes it a tampered one. K
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,10 @@ from replay.tables import NO_ANSWER, branch_order
 
 CALL_TYPE = np.dtype([("operation", "u1"), ("count", "u1"), ("argument", "<u2")])
 
-_WHOLE = 1 << 20
-"""Steps that decode any branch to its end; `_WHOLE` times the calls of an episode still fits an int64."""
-_CHUNK_KEYS = 1 << 16
-"""Branches per chunk of episodes: keys of 16 bits sort by radix."""
+_CHUNK_EPISODES = 256
+"""Episodes per chunk, at most: their branches have keys of 16 bits."""
+_CHUNK_EVENTS = 1 << 16
+"""Branches named per chunk, about: more would fall out of the processor's cache."""
 
 Longs = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -161,30 +162,36 @@ def verify(
     names = np.frombuffer(logs.names, np.uint8)
     call_edges = np.concatenate([[0], np.cumsum(logs.call_counts)])
     name_edges = np.concatenate([[0], np.cumsum(logs.name_counts)])
-    step = max(1, _CHUNK_KEYS // 256)
-    for first in range(0, n_episodes, step):
-        last = min(first + step, n_episodes)
+    first = 0
+    while first < n_episodes:
+        full = int(np.searchsorted(name_edges, name_edges[first] + _CHUNK_EVENTS))
+        last = min(max(full, first + 1), first + _CHUNK_EPISODES, n_episodes)
+        part = slice(first, last)
         chunk = _Chunk(
             store,
-            np.asarray(questions[first:last]),
-            np.asarray(seeds[first:last]),
+            np.asarray(questions[part]),
+            np.asarray(seeds[part]),
             calls[call_edges[first] : call_edges[last]],
-            logs.call_counts[first:last],
+            logs.call_counts[part],
             names[name_edges[first] : name_edges[last]],
-            logs.name_counts[first:last],
+            logs.name_counts[part],
             settings,
         )
-        part = slice(first, last)
-        outcomes.tokens[part] = chunk.tokens()
-        outcomes.sequential_tokens[part] = chunk.sequential_tokens()
-        outcomes.answers[part], shown = chunk.answers(np.asarray(labels[first:last]))
+        outcomes.tokens[part] = chunk.tokens
+        outcomes.sequential_tokens[part] = chunk.sequential_tokens
+        outcomes.answers[part], shown = chunk.answers(np.asarray(labels[part]))
         outcomes.legal[part] = chunk.legal & shown
         outcomes.branches[part] = chunk.branches[:, : settings.max_branches]
+        first = last
     return outcomes
 
 
 class _Chunk:
-    """A run of episodes as arrays of calls and of events: one event per branch that a call names."""
+    """A run of episodes as arrays of calls, of events (a branch named in a call), and of opened branches.
+
+    Events are sorted by branch, then by time. The state of a branch counts its steps; the last one finishes it, so
+    that all before an event is one cumulative sum.
+    """
 
     def __init__(
         self,
@@ -202,17 +209,15 @@ class _Chunk:
         self._settings = settings
         self.legal = np.ones(self._n, np.bool_)
         calls, call_counts, names = self._well_formed(calls, call_counts, names, name_counts)
-        self._calls = calls
-        self._call_counts = call_counts
+        self._operations = np.ascontiguousarray(calls["operation"])
         self._counts = calls["count"].astype(np.int64)
-        call_episode = np.repeat(np.arange(self._n), call_counts)
-        self._call = np.repeat(np.arange(len(calls), dtype=np.int32), self._counts)
-        self._episode = call_episode[self._call]
-        self._operation = calls["operation"][self._call]
-        self._branch = names
-        self._check_opening(questions)
-        self._row_start, self._row_end, self._length = self._recorded(questions, seeds)
-        self._replay()
+        self._call_episode = np.repeat(np.arange(self._n), call_counts)
+        self._check_opening(questions, names)
+        self._sort(names)
+        self._look_up(questions, seeds)
+        self._replay(calls["argument"])
+        self._check_events()
+        self._settle(calls["argument"])
 
     def _well_formed(
         self, calls: np.ndarray, call_counts: Longs, names: npt.NDArray[np.uint8], name_counts: Longs
@@ -224,151 +229,132 @@ class _Chunk:
         limit[calls["operation"] == Operation.ADVANCE] = MAX_INTERVALS
         strange = (calls["operation"] > Operation.PRUNE) | (calls["argument"] > limit)
         self.legal &= (named == name_counts) & (call_counts <= MAX_CALLS) & (name_counts <= MAX_NAMED)
-        self.legal &= np.bincount(episode, strange, self._n) == 0
+        self.legal[episode[strange]] = False
         if self.legal.all():
             return calls, call_counts, names
         kept_names = np.repeat(self.legal, name_counts)
         return calls[self.legal[episode]], np.where(self.legal, call_counts, 0), names[kept_names]
 
-    def _check_opening(self, questions: npt.NDArray[np.integer]) -> None:
-        """Branches are opened in order, up to the ceiling, and named only once open."""
-        opening = self._operation == Operation.BRANCH
-        so_far = np.cumsum(opening)
-        event_counts = np.bincount(self._episode, minlength=self._n)
-        starts = np.cumsum(event_counts) - event_counts
-        before_episode = np.concatenate([[0], so_far])[starts]
-        opened = so_far - before_episode[self._episode]
-        wrong = np.where(opening, self._branch != opened - 1, self._branch >= opened)
-        branches = self._store.branch_ends[questions] - self._store.branch_starts[questions]
-        ceiling = np.minimum(branches, self._settings.max_branches)
-        wrong |= opened > ceiling[self._episode]
-        self._mark(wrong)
-        self._branch = np.where(wrong, 0, self._branch).astype(np.uint8)
+    def _check_opening(self, questions: npt.NDArray[np.integer], names: npt.NDArray[np.uint8]) -> None:
+        """Branches are opened in order, up to the ceiling."""
+        opening = self._operations == Operation.BRANCH
+        counts = np.where(opening, self._counts, 0)
+        opened = np.bincount(self._call_episode, counts, self._n).astype(np.int64)
+        number = np.arange(opened.sum()) - np.repeat(np.cumsum(opened) - opened, opened)
+        episode = np.repeat(self._call_episode, counts)
+        self.legal[episode[names[np.repeat(opening, self._counts)] != number]] = False
+        self._n_branches = self._store.branch_ends[questions] - self._store.branch_starts[questions]
+        self.legal &= opened <= np.minimum(self._n_branches, self._settings.max_branches)
 
-    def _recorded(
-        self, questions: npt.NDArray[np.integer], seeds: npt.NDArray[np.integer]
-    ) -> tuple[Longs, Longs, Longs]:
-        """(episodes * 256,) per branch of an episode: first and last answer index, and whole length in tokens."""
-        width = self._settings.max_branches
-        index = np.zeros((self._n, 256), np.int64)
-        for row, (question, seed) in enumerate(zip(questions.tolist(), seeds.tolist(), strict=True)):
-            order = branch_order(seed, self._store.n_branches(question))[:width]
-            index[row, : len(order)] = order
-        index += self._store.branch_starts[questions][:, None]
-        flat = index.reshape(-1)
-        return (
-            self._store.row_starts[flat].astype(np.int64),
-            self._store.row_ends[flat].astype(np.int64),
-            self._store.tokens[flat].astype(np.int64),
-        )
+    def _sort(self, names: npt.NDArray[np.uint8]) -> None:
+        """Sorts events by branch. A branch is known by its episode and its id, in 16 bits, which sort by radix."""
+        key = np.repeat((self._call_episode << 8).astype(np.uint16), self._counts) + names
+        self._time = np.argsort(key, kind="stable")
+        self._call = np.repeat(np.arange(len(self._counts), dtype=np.int32), self._counts)[self._time]
+        self._operation = self._operations[self._call]
+        sizes = np.bincount(key, minlength=1)
+        self._key = np.flatnonzero(sizes)
+        self._size = sizes[self._key]
+        self._end = np.cumsum(self._size)
+        self._start = self._end - self._size
+        self._group = np.repeat(np.arange(len(self._key), dtype=np.int32), self._size)
+        self._episode = self._key >> 8
 
-    def _replay(self) -> None:
-        """States and tokens of every event. A branch's state counts its steps: the last one finishes it."""
-        key = (self._episode * 256 + self._branch).astype(np.uint16)
-        order = np.argsort(key, kind="stable")
-        key = key[order]
-        group_start = np.ones(len(key), np.bool_)
-        group_start[1:] = key[1:] != key[:-1]
-        operation = self._operation[order]
-        whole = self._row_end[key] - self._row_start[key]
-        before, after, jump = self._states(order, operation, group_start, whole)
-        tokens = self._decoded(before, after, jump, whole, self._length[key])
-        self._check_events(order, operation, group_start, before < whole)
-        if self._settings.probe_cost:
-            tokens += self._probe_tokens(operation, key, before, before < whole)
-        self.branches = np.zeros((self._n, 256), np.uint8)
-        ends = np.where(after == whole, BranchEnd.FINISHED, BranchEnd.RUNNING)
-        self.branches.reshape(-1)[key] = ends
-        pruned = key[(operation == Operation.PRUNE) & (before < whole)]
-        self.branches.reshape(-1)[pruned] = BranchEnd.PRUNED
-        self._tokens = np.empty(len(key), np.int64)
-        self._tokens[order] = tokens
-        self._seen_at = np.empty(len(key), np.int64)
-        self._seen_at[order] = self._row_start[key] + before - 1
+    def _look_up(self, questions: npt.NDArray[np.integer], seeds: npt.NDArray[np.integer]) -> None:
+        """First answer, number of steps and whole length of each branch."""
+        orders = (_padded_order(seed, n) for seed, n in zip(seeds.tolist(), self._n_branches.tolist(), strict=True))
+        index = np.frombuffer(b"".join(orders), np.int32)[self._key]
+        index = index + self._store.branch_starts[questions][self._episode]
+        self._row_start = self._store.row_starts[index]
+        self._whole = self._store.row_ends[index] - self._row_start
+        self._length = self._store.tokens[index].astype(np.int64)
 
-    def _states(
-        self,
-        order: npt.NDArray[np.intp],
-        operation: npt.NDArray[np.uint8],
-        group_start: Flags,
-        whole: Longs,
-    ) -> tuple[Longs, Longs, Flags]:
-        """State before and after each event, and whether it went to the end in one go."""
-        argument = self._calls["argument"][self._call[order]].astype(np.int64)
-        opening = operation == Operation.BRANCH
-        jump = (operation == Operation.COMPLETE) | (opening & (argument == 1))
-        steps = np.where(operation == Operation.ADVANCE, argument, opening.astype(np.int64))
-        steps[jump] = _WHOLE
-        total = np.cumsum(steps)
-        previous = total - steps
-        base = previous[group_start][np.cumsum(group_start) - 1]
-        return np.minimum(previous - base, whole), np.minimum(total - base, whole), jump
+    def _replay(self, arguments: npt.NDArray[np.uint16]) -> None:
+        """The state of its branch after each event."""
+        longest = int(self._whole.max(initial=1))
+        steps = np.where(self._operations == Operation.ADVANCE, np.minimum(arguments, longest), 0)
+        opening = self._operations == Operation.BRANCH
+        steps[opening] = 1
+        self._is_jump = (opening & (arguments == 1)) | (self._operations == Operation.COMPLETE)
+        steps[self._is_jump] = longest
+        kind = np.int32 if longest * len(self._call) < 1 << 31 else np.int64
+        total: npt.NDArray[np.signedinteger] = np.cumsum(steps.astype(kind)[self._call], dtype=kind)
+        before: npt.NDArray[np.signedinteger] = np.zeros(len(self._key), kind)
+        before[1:] = total[self._end[:-1] - 1]
+        self._state = np.minimum(total - before[self._group], self._whole[self._group])
 
-    def _decoded(self, before: Longs, after: Longs, jump: Flags, whole: Longs, length: Longs) -> Longs:
-        """Tokens that each event decoded."""
+    def _check_events(self) -> None:
+        """No branch twice in a call or named before it is open; nothing but pruning after a prune."""
+        again = np.zeros(len(self._call), np.bool_)
+        again[1:] = self._call[1:] == self._call[:-1]
+        again[self._start] = self._operation[self._start] != Operation.BRANCH
+        self.legal[self._episode[self._group[again]]] = False
+        prunes = np.flatnonzero(self._operation == Operation.PRUNE)
+        group = self._group[prunes]
+        running = self._state[prunes] < self._whole[group]
+        self._pruned, first = np.unique(group[running], return_index=True)
+        first = np.flatnonzero(running)[first]
+        prunes_left = np.searchsorted(group, self._pruned, side="right") - first
+        events_left = self._end[self._pruned] - prunes[first]
+        self.legal[self._episode[self._pruned[events_left > prunes_left]]] = False
+
+    def _settle(self, arguments: npt.NDArray[np.uint16]) -> None:
+        """What became of each branch, and the tokens of each episode and of each call.
+
+        An event costs its steps unless it finishes the branch, which one event does at most.
+        """
         interval = self._store.interval
-        probes = whole - 1
-        stepped = interval * (np.minimum(after, probes) - np.minimum(before, probes))
-        ending = (after == whole) & (before < whole)
-        rest = np.where(jump, length - interval * before, length - interval * probes)
-        tokens = np.where(jump & ending, 0, stepped)
-        return tokens + np.where(ending, np.maximum(rest, 0), 0)
+        ended = self._state == self._whole[self._group]
+        ended_before = np.concatenate([[0], np.cumsum(ended)])
+        n_ended = ended_before[self._end] - ended_before[self._start]
+        finished = np.flatnonzero(n_ended)
+        last = (self._end - n_ended)[finished]
+        reached = self._state[self._end - 1].astype(np.int64)
+        reached[finished] = np.where(last > self._start[finished], self._state[last - 1], 0)
+        probes = (self._whole[finished] - 1).astype(np.int64)
+        stepped = np.where(self._is_jump[self._call[last]], reached[finished], probes)
+        rest = np.maximum(self._length[finished] - interval * stepped, 0) + interval * (stepped - reached[finished])
+        spent = interval * reached
+        spent[finished] += rest
+        self.branches = np.zeros((self._n, 256), np.uint8)
+        ends = np.full(len(self._key), BranchEnd.RUNNING, np.uint8)
+        ends[finished] = BranchEnd.FINISHED
+        ends[self._pruned] = BranchEnd.PRUNED
+        self.branches.reshape(-1)[self._key] = ends
+        longest = np.where(self._operations == Operation.ADVANCE, arguments, self._operations == Operation.BRANCH)
+        all_ended = np.bincount(self._call[ended], minlength=len(self._counts)) >= self._counts
+        longest = np.where(all_ended, 0, longest.astype(np.int64) * interval)
+        _raise_to(longest, self._call[last], rest)
+        self.tokens = _sum_by(self._episode, spent, self._n)
+        if self._settings.probe_cost:
+            self._charge_probes(longest)
+        self.sequential_tokens = _sum_by(self._call_episode, longest, self._n)
 
-    def _check_events(
-        self, order: npt.NDArray[np.intp], operation: npt.NDArray[np.uint8], group_start: Flags, running: Flags
-    ) -> None:
-        """No branch twice in a call; nothing but pruning after a prune."""
-        call = self._call[order]
-        wrong = np.zeros(len(order), np.bool_)
-        wrong[1:] = (call[1:] == call[:-1]) & ~group_start[1:]
-        pruning = (operation == Operation.PRUNE) & running
-        if pruning.any():
-            prunes = np.cumsum(pruning)
-            base = (prunes - pruning)[group_start][np.cumsum(group_start) - 1]
-            wrong |= (prunes - pruning > base) & (operation != Operation.PRUNE)
-        unsorted = np.empty(len(order), np.bool_)
-        unsorted[order] = wrong
-        self._mark(unsorted)
-
-    def _probe_tokens(
-        self, operation: npt.NDArray[np.uint8], key: npt.NDArray[np.uint16], before: Longs, running: Flags
-    ) -> Longs:
-        """Tokens of probes: of running branches, the first time at a depth."""
-        cost = np.zeros(len(key), np.int64)
-        probes = np.flatnonzero(operation == Operation.PROBE)
-        repeated = np.zeros(len(probes), np.bool_)
-        same_branch = key[probes[1:]] == key[probes[:-1]]
-        repeated[1:] = same_branch & (before[probes[1:]] == before[probes[:-1]])
-        cost[probes] = np.where(running[probes] & ~repeated, self._settings.probe_cost, 0)
-        return cost
-
-    def _mark(self, wrong: Flags) -> None:
-        self.legal[self._episode[wrong]] = False
-
-    def tokens(self) -> Longs:
-        """(episodes,) tokens decoded."""
-        return _sum_by(self._episode, self._tokens, self._n)
-
-    def sequential_tokens(self) -> Longs:
-        """(episodes,) tokens along the critical path."""
-        named = np.flatnonzero(self._counts)
-        starts = np.cumsum(self._counts) - self._counts
-        longest = np.maximum.reduceat(self._tokens, starts[named]) if len(named) else self._tokens[:0]
-        episode = np.repeat(np.arange(self._n), self._call_counts)[named]
-        return _sum_by(episode, longest, self._n)
+    def _charge_probes(self, longest: Longs) -> None:
+        """Adds what probes of running branches cost, the first time at each state."""
+        probes = np.flatnonzero(self._operation == Operation.PROBE)
+        group, state = self._group[probes], self._state[probes]
+        charged = state < self._whole[group]
+        charged[1:] &= (group[1:] != group[:-1]) | (state[1:] != state[:-1])
+        self.tokens += self._settings.probe_cost * np.bincount(self._episode[group[charged]], minlength=self._n)
+        longest[self._call[probes[charged]]] = self._settings.probe_cost
 
     def answers(self, labels: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.int32], Flags]:
         """The answer ids behind labels, and whether each label was shown."""
-        probes = np.flatnonzero((self._operation == Operation.PROBE) & self.legal[self._episode])
-        answer = self._store.answers[self._seen_at[probes]]
-        episode = self._episode[probes][answer >= 0]
-        answer = answer[answer >= 0]
+        probes = np.flatnonzero(self._operation == Operation.PROBE)
+        group = self._group[probes]
+        answer = self._store.answers[self._row_start[group] + self._state[probes] - 1]
+        news = answer >= 0
+        news[1:] &= (answer[1:] != answer[:-1]) | (group[1:] != group[:-1])
+        answer, time = answer[news], self._time[probes[news]]
+        in_time = np.argsort(time)
+        answer, episode = answer[in_time], self._episode[group[news]][in_time]
         width = int(answer.max(initial=0)) + 1
         sight = episode * width + answer
-        time = np.arange(len(sight))
+        number = np.arange(len(sight))
         first = np.full(self._n * width, -1, np.int64)
-        first[sight[::-1]] = time[::-1]
-        new = first[sight] == time
+        first[sight[::-1]] = number[::-1]
+        new = first[sight] == number
         episode, answer = episode[new], answer[new]
         n_shown = np.bincount(episode, minlength=self._n)
         at = np.cumsum(n_shown) - n_shown + labels
@@ -379,15 +365,32 @@ class _Chunk:
         return answers, shown
 
 
+@lru_cache(maxsize=4_096)
+def _padded_order(seed: int, n_branches: int) -> bytes:
+    """256 int32: `branch_order`, cut or filled up with zeros."""
+    padded = np.zeros(256, np.int32)
+    order = branch_order(seed, n_branches)[:256]
+    padded[: len(order)] = order
+    return padded.tobytes()
+
+
 def _edges(counts: Longs, first: int, last: int, size: int) -> tuple[int, int]:
     start = int(counts[:first].sum()) * size
     return start, start + int(counts[first:last].sum()) * size
 
 
+def _raise_to(values: Longs, index: npt.NDArray[np.integer], candidates: Longs) -> None:
+    """Raises each value to the largest of its candidates."""
+    order = np.argsort(index, kind="stable")
+    index, candidates = index[order], candidates[order]
+    starts = np.flatnonzero(np.diff(index, prepend=-1))
+    if len(starts):
+        values[index[starts]] = np.maximum(values[index[starts]], np.maximum.reduceat(candidates, starts))
+
+
 def _sum_by(group: npt.NDArray[np.integer], values: Longs, n_groups: int) -> Longs:
-    """Exact sums of int64 values by group."""
+    """Exact sums of int64 values by ascending group."""
     edges = np.concatenate([[0], np.cumsum(values)])
-    sizes = np.bincount(group, minlength=n_groups)
-    ends = np.cumsum(sizes)
-    sums: Longs = edges[ends] - edges[ends - sizes]
+    ends = np.cumsum(np.bincount(group, minlength=n_groups))
+    sums: Longs = np.diff(edges[ends], prepend=0)
     return sums
