@@ -6,8 +6,8 @@ import os
 import select
 import subprocess
 import tempfile
-import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +46,12 @@ class Errand:
     Attributes:
         job: An encoded job; None asks for a statement of the layers.
         most_bytes: What it may send back.
-        cancelled: Set when nobody wants the result any more.
+        is_cancelled: Whether nobody wants the result any more.
     """
 
     job: bytes | None
     most_bytes: int
-    cancelled: threading.Event
+    is_cancelled: Callable[[], bool]
 
 
 def run_child(template: TemplateProcess, errand: Errand, limits: Limits) -> Ending:
@@ -98,7 +98,7 @@ def _listen(descriptor: int, errand: Errand, watch: "Watch") -> bytes:
                 watch.killed_for = "it sent more than a job of this size can"
         else:
             watch.look()
-        if errand.cancelled.is_set():
+        if errand.is_cancelled():
             watch.killed_for = "it was cancelled"
         if watch.killed_for:
             return b""

@@ -20,9 +20,9 @@ f-strings, `match` (not on class patterns), `try`/`except`/`finally`, `assert`, 
 properties, static and class methods, `super().name(...)`, annotations (dropped, never evaluated), `@dataclass` (options
 {options}).
 
-Not allowed: `with`, `async`, `await`, `except*`, `import *`, class keywords such as `metaclass=`, `return` and `yield`
-inside `finally`, NamedTuple, TypedDict, Protocol and Enum classes, `type(...)` with three arguments. A bare `except:`
-means `except Exception:`. There is no clock, no randomness, no file, no network, no input; `print` does nothing.
+Not allowed: `with`, `async`, `await`, `except*`, `import *`, class keywords such as `metaclass=`, leaving a `finally`
+by `return`, `break`, `continue` or `yield`, NamedTuple, TypedDict, Protocol and Enum classes, `type(...)` with three
+arguments. A bare `except:` means `except Exception:`. There is no clock, no randomness, no file, no network, no input; `print` does nothing.
 
 Modules, with all that can be had from them (`from __future__ import annotations` is allowed and does nothing):
 {modules}

@@ -178,7 +178,13 @@ _TYPING = (
 _ABSTRACT = dict.fromkeys(_ABSTRACT_TYPES.split(), _INERT)
 
 MODULES: dict[str, Namespace] = {
-    "math": {name: value for name, value in vars(math).items() if not name.startswith("_")},
+    "math": _members(
+        math,
+        "acos acosh asin asinh atan atan2 atanh cbrt ceil comb copysign cos cosh degrees dist e erf erfc exp "
+        "exp2 expm1 fabs factorial floor fmod frexp fsum gamma gcd hypot inf isclose isfinite isinf isnan "
+        "isqrt lcm ldexp lgamma log log10 log1p log2 modf nan nextafter perm pi pow prod radians remainder "
+        "sin sinh sqrt tan tanh tau trunc ulp",
+    ),
     "collections": {
         **_members(collections, "Counter OrderedDict defaultdict deque"),
         "namedtuple": named_tuple,

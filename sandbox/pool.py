@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -115,12 +115,16 @@ class Pool:
         Raises:
             SandboxError: If the sandbox itself fails, or the job names a table that is not there.
         """
-        return self._run(job, self._closing)
+        return self._run(job, self._closing.is_set)
 
     def map(self, jobs: Iterable[Job]) -> Iterator[JobResult]:
         """Runs jobs, `workers` at a time; results come in the order of the jobs. Closing the iterator ends the rest."""
         cancelled = threading.Event()
-        futures = [self._executor.submit(self._run, job, cancelled) for job in jobs]
+
+        def is_cancelled() -> bool:
+            return cancelled.is_set() or self._closing.is_set()
+
+        futures = [self._executor.submit(self._run, job, is_cancelled) for job in jobs]
         return self._collect(futures, cancelled)
 
     def _collect(self, futures: list[Future[JobResult]], cancelled: threading.Event) -> Iterator[JobResult]:
@@ -132,14 +136,14 @@ class Pool:
             for future in futures:
                 future.cancel()
 
-    def _run(self, job: Job, cancelled: threading.Event) -> JobResult:
+    def _run(self, job: Job, is_cancelled: Callable[[], bool]) -> JobResult:
         tables = self._tables if job.tables is None else job.tables
         for block in job.blocks:
             if not 0 <= block.table < len(tables):
                 raise SandboxError(f"a job plays on table {block.table}, but there are {len(tables)}, counted from 0")
         most_bytes = _HEAD_BYTES + _BYTES_PER_BLOCK * len(job.blocks) + self._limits.result_bytes
         most_bytes += job.n_episodes * 16 + min(job.n_episodes, 1) * (CALL.size * MAX_CALLS + MAX_NAMED)
-        ending = self._run_errand(Errand(wire.encode_job(job), most_bytes, cancelled))
+        ending = self._run_errand(Errand(wire.encode_job(job), most_bytes, is_cancelled))
         if ending is None:
             return JobResult(JobStatus.LIMIT, f"the sandbox's processes died {ATTEMPTS} times while this job ran")
         return _judge(job, ending)
@@ -170,7 +174,7 @@ class Pool:
                 template.close()
 
     def _ask_layers(self) -> dict[str, str]:
-        ending = self._run_errand(Errand(None, _HEAD_BYTES, self._closing))
+        ending = self._run_errand(Errand(None, _HEAD_BYTES, self._closing.is_set))
         content = ending.content if ending else b""
         try:
             statement = parse_result(content, n_episodes=0, n_blocks=0).message

@@ -10,7 +10,6 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from replay.baselines import baseline_source
@@ -117,14 +116,17 @@ def measure_speed(pool: Pool, unit_seconds: float) -> None:
             speeds.append(sum(steps_of(result.names, len(result.statuses)) for result in results) / wall)
         episode = statistics.median(cpu) / (N_QUESTIONS * N_SEEDS)
         print(
-            f"{name:9} {statistics.median(speeds) / 1e6:5.2f} M steps/s   {statistics.median(ratios):.2f} x plain exec   "
+            f"{name:9} {statistics.median(speeds) / 1e6:5.2f} M steps/s  {statistics.median(ratios):.2f} x plain exec  "
             f"{1e6 * episode:6.0f} us CPU an episode = {1e6 * episode / unit_seconds:6.0f} units/1e6"
         )
 
 
 def measure_job(pool: Pool) -> None:
     """What a job costs beside its episodes."""
-    for name, one in (("compile only", Job(FUNCTION, ())), ("one episode", Job(FUNCTION, (Block(0, 1.0, (0,), (1,)),)))):
+    for name, one in (
+        ("compile only", Job(FUNCTION, ())),
+        ("one episode", Job(FUNCTION, (Block(0, 1.0, (0,), (1,)),))),
+    ):
         start, cpu = time.perf_counter(), 0.0
         for _ in range(100):
             cpu += pool.run(one).cpu_seconds
@@ -170,8 +172,8 @@ def load_hostilely(folder: Path, minutes: float) -> None:
             n_tampered = sum(result.status is JobStatus.TAMPERED for result in results)
             parent, template, descriptors, children = footprint(pool)
             print(
-                f"round {rounds:3}: {len(results) / seconds:5.1f} jobs/s, parent {parent} MiB, template {template} MiB, "
-                f"{descriptors} descriptors, {children} processes, {n_tampered} tampered",
+                f"round {rounds:3}: {len(results) / seconds:5.1f} jobs/s, parent {parent} MiB, "
+                f"template {template} MiB, {descriptors} descriptors, {children} processes, {n_tampered} tampered",
                 flush=True,
             )
     print(f"{n_jobs} hostile jobs in {rounds} rounds")

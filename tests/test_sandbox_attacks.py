@@ -31,14 +31,17 @@ ROADS_TO_THE_FUTURE = {
     "mangled attribute": "rows = episode._ReplayedEpisode__rows",
     "mangled attribute by getattr": "rows = getattr(episode, '_ReplayedEpisode' + '_' + '_rows')",
     "mangled attribute by a mapped getattr": "rows = [*map(getattr, [episode], ['_ReplayedEpisode__rows'])]",
-    "mangled attribute by partial": "from functools import partial\nrows = partial(getattr, episode)('_ReplayedEpisode__rows')",
-    "mangled attribute by reduce": "from functools import reduce\nrows = reduce(getattr, ['_ReplayedEpisode__rows'], episode)",
+    "mangled attribute by partial": "from functools import partial\n"
+    "rows = partial(getattr, episode)('_ReplayedEpisode__rows')",
+    "mangled attribute by reduce": "from functools import reduce\n"
+    "rows = reduce(getattr, ['_ReplayedEpisode__rows'], episode)",
     "mangled attribute by a format field": "rows = '{0._ReplayedEpisode__rows}'.format(episode)",
     "format field in a nested specification": "rows = '{0:{1.__class__}}'.format(1, episode)",
     "format field of a str subclass": "class S(str):\n    pass\nrows = S('{0.__class__}').format(episode)",
     "format of the class": "rows = str.format('{0.__class__}', episode)",
     "format by getattr": "rows = getattr('{0.__class__}', 'format')(episode)",
-    "mangling inside a class of the same name": "class ReplayedEpisode:\n    def rows(self, e):\n        return e.__rows\n"
+    "mangling inside a class of the same name": "class ReplayedEpisode:\n"
+    "    def rows(self, e):\n        return e.__rows\n"
     "rows = ReplayedEpisode().rows(episode)",
     "subclass of the episode": "class Mine(type(episode)):\n    pass",
     "class of the episode": "kind = type(episode)",
@@ -81,7 +84,7 @@ STORES = {
     "by deleting": "del p.width",
     "by a chain": "class A:\n    pass\na = A()\na.p = p\na.p.width = 9",
     "by augmenting": "p.width += 1",
-    "of a class that an exception hides": "try:\n    raise EpisodeError('x')\nexcept EpisodeError as e:\n    e.hint = 'y'",
+    "on an exception": "try:\n    raise EpisodeError('x')\nexcept EpisodeError as e:\n    e.hint = 'y'",
 }
 
 
@@ -95,7 +98,10 @@ STATES = {
     "a module variable": ("kept.append(1)\nn = len(kept)", "kept = []"),
     "a default argument": ("n = count()", "def count(kept=[]):\n    kept.append(1)\n    return len(kept)"),
     "a class variable": ("K.n += 1\nn = K.n", "class K:\n    n = 0"),
-    "a cache": ("f(1)\nf(2)\nn = f.cache_info().misses - 1", "from functools import cache\n@cache\ndef f(x):\n    return x"),
+    "a cache": (
+        "f(1)\nf(2)\nn = f.cache_info().misses - 1",
+        "from functools import cache\n@cache\ndef f(x):\n    return x",
+    ),
     "an iterator": ("n = next(numbers)", "from itertools import count\nnumbers = count(1)"),
     "interned field names": (
         "from collections import namedtuple\nname = ''.join(['se', 'en', '_', 'it'])\n"
@@ -115,7 +121,8 @@ def test_no_state_survives_an_episode(pool: Pool, where: str) -> None:
 UNSTOPPABLE = {
     "an except that takes all": "while True:\n    try:\n        while True: pass\n    except:\n        pass",
     "a finally without an end": "try:\n    1 / 0\nfinally:\n    while True: pass",
-    "a generator's end": "def g():\n    try:\n        yield 1\n    finally:\n        while True: pass\nfor x in g():\n    break",
+    "a generator's end": "def g():\n    try:\n        yield 1\n"
+    "    finally:\n        while True: pass\nfor x in g():\n    break",
     "a comparison": "class A:\n    def __lt__(self, o):\n        while True: pass\nsorted([A(), A()])",
     "a hash": "class A:\n    def __hash__(self):\n        while True: pass\n{A(): 1}",
     "a length": "class A:\n    def __len__(self):\n        while True: pass\nlist(A()) if A() else 0",
@@ -140,7 +147,7 @@ def test_a_returned_label_must_have_been_shown(pool: Pool) -> None:
         assert play(pool, f"{body}return {answer}").statuses.tolist() == [EpisodeStatus.ERROR] * 3
 
 
-SEED_SOURCE = '''
+SEED_SOURCE = """
 import math
 from collections import Counter
 from dataclasses import dataclass
@@ -167,7 +174,7 @@ def control(episode, p):
     except EpisodeError as error:
         print(f"{error!r:>10}", math.sqrt(2))
     return max(counts, key=counts.get, default=None)
-'''
+"""
 
 SCRAPS = [
     *"()[]{}:,.=+-*@\n\t'\"\\#",

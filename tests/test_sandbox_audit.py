@@ -1,4 +1,4 @@
-"""The audits: what slips through the language layer is caught by them, with that layer switched off; honest ones pass."""
+"""The audits: with the language layer off they catch what slips through; honest controllers pass."""
 
 from collections.abc import Iterator
 
@@ -127,7 +127,8 @@ def test_a_thousand_honest_controllers_pass(guarded: Auditor) -> None:
     source = (
         "def control(episode, p):\n    ids = episode.branch({a})\n    episode.advance(ids, {b})\n"
         "    episode.complete(ids[:{c}])\n    labels = [x for x in episode.probe(ids) if x is not None]\n"
-        "    more = sum(map(episode.depth, ids)) % {d}\n    labels += episode.probe(episode.branch(more, complete=True))\n"
+        "    more = sum(map(episode.depth, ids)) % {d}\n"
+        "    labels += episode.probe(episode.branch(more, complete=True))\n"
         "    return majority(labels)\n"
     )
     rng = np.random.default_rng(4)
@@ -144,7 +145,9 @@ def test_a_controller_that_can_not_be_played_again_does_not_pass(guarded: Audito
 
 
 def log_of(*calls: tuple[Operation, bytes, int]) -> ActionLog:
-    packed = b"".join(bytes([operation, len(ids)]) + argument.to_bytes(2, "little") for operation, ids, argument in calls)
+    packed = b"".join(
+        bytes([operation, len(ids)]) + argument.to_bytes(2, "little") for operation, ids, argument in calls
+    )
     return ActionLog(packed, b"".join(ids for _, ids, _ in calls))
 
 
@@ -186,5 +189,7 @@ def test_joined_questions_come_out_as_they_went_in() -> None:
 
 
 def test_job_statuses_of_the_audit_are_those_of_the_pool(guarded: Auditor) -> None:
-    report = guarded.check_causality(job_of(SCHEDULE + "def control(episode, p):\n    while True: pass\n"), np.random.default_rng(1))
+    report = guarded.check_causality(
+        job_of(SCHEDULE + "def control(episode, p):\n    while True: pass\n"), np.random.default_rng(1)
+    )
     assert str(JobStatus.LIMIT) in report.message and not report.passed

@@ -8,14 +8,14 @@ from sandbox.dialect import describe_dialect
 from sandbox.namespace import BUILTINS, CONTRACT, MODULES, Language
 from sandbox.rules import MAX_NODES, MAX_SOURCE_CHARACTERS, SPECIAL_METHODS
 
-SKELETON = '''\
+SKELETON = """\
 def schedule(beta):
     return {"width": 4}
 
 
 def control(episode, p):
     return None
-'''
+"""
 
 
 def refusal(source: str, *, alone: bool = False) -> str:
@@ -36,8 +36,10 @@ NATURAL = {
     "f-string": "x = 3\ny = f'{x:>{x}} {x!r}'",
     "nonlocal": "def f():\n    n = 0\n    def g():\n        nonlocal n\n        n += 1\n    return g",
     "match on values": "def f(x):\n    match x:\n        case 1 | 2:\n            return 3\n        case [a, *b]:\n"
-    "            return a\n        case {'k': v, **rest}:\n            return v\n        case _:\n            return None",
-    "super": "class A:\n    def __init__(self):\n        pass\nclass B(A):\n    def __init__(self):\n        super().__init__()",
+    "            return a\n        case {'k': v, **rest}:\n            return v\n"
+    "        case _:\n            return None",
+    "super": "class A:\n    def __init__(self):\n        pass\n"
+    "class B(A):\n    def __init__(self):\n        super().__init__()",
     "slots": "class A:\n    __slots__ = ('x', '_y')",
     "type name": "def f(x):\n    return type(x).__name__",
     "main guard": "if __name__ == '__main__':\n    pass",
@@ -58,9 +60,7 @@ def test_natural_python_is_taken(name: str) -> None:
     assert refusal(f"{head}\n{rest}") == ""
 
 
-@pytest.mark.parametrize(
-    "name", ["sc", "asc", "esc", "cmc", "parallel_probe", "short_m_k", "adaptive_short"]
-)
+@pytest.mark.parametrize("name", ["sc", "asc", "esc", "cmc", "parallel_probe", "short_m_k", "adaptive_short"])
 def test_every_baseline_is_of_the_dialect(name: str) -> None:
     assert compile_controller(baseline_source(name))
 
@@ -105,7 +105,7 @@ REFUSED = {
     "def f():\n    try:\n        x = 1\n    finally:\n        return 2": "may not leave a finally",
     "for i in range(3):\n    try:\n        x = 1\n    finally:\n        continue": "may not leave a finally",
     "def f():\n    try:\n        x = 1\n    finally:\n        yield 2": "may not leave a finally",
-    "def f(x):\n    match x:\n        case int(real=r):\n            return r": "class patterns are not allowed in match",
+    "def f(x):\n    match x:\n        case int(real=r):\n            return r": "class patterns are not allowed",
     "with x:\n    pass": "with is not allowed; nothing here needs closing",
     "async def f():\n    pass": "async functions are not allowed; write a plain function",
     "x = 1\ny = undefined_name": 'line 2: the name "undefined_name" is not defined, or not available here',
@@ -115,7 +115,7 @@ REFUSED = {
     "x = '\x00'": "line 1: the invisible character U+0000 is not allowed; delete it",
     "x = '\ud800'": "half a character",
     "@dataclass(weird=True)\nclass A:\n    pass\nfrom dataclasses import dataclass": "@dataclass takes",
-    "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int = 1\n    y: int": "without default follows one",
+    "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int = 1\n    y: int": "default follows one",
 }
 
 
@@ -159,7 +159,13 @@ def test_huge_and_deep_sources_are_refused(source: str) -> None:
 
 def test_the_description_names_everything_that_can_be_had() -> None:
     text = describe_dialect()
-    for name in (*BUILTINS, *CONTRACT, *MODULES, *SPECIAL_METHODS, *(m for members in MODULES.values() for m in members)):
+    for name in (
+        *BUILTINS,
+        *CONTRACT,
+        *MODULES,
+        *SPECIAL_METHODS,
+        *(m for members in MODULES.values() for m in members),
+    ):
         assert name in text, name
     assert not any(ord(character) > 127 for character in text)
 
@@ -186,7 +192,8 @@ class Keywords:
     a: int = 1
     b: int
 
-shown = [repr(Base(1)), repr(Derived(3, [4])), Derived(3).n, Base(1) < Base(2), Base(1) == Base(1), Base(1) == Derived(1)]
+shown = [repr(Base(1)), repr(Derived(3, [4])), Derived(3).n, Base(1) < Base(2), Base(1) == Base(1)]
+shown.append(Base(1) == Derived(1))
 shown.append(repr(Keywords(b=2)))
 shown.append(hash(Derived(1, (2,))) == hash(Derived(1, (2,))))
 Base(1).y.append(1)
@@ -217,7 +224,15 @@ def test_annotations_are_never_evaluated() -> None:
 @pytest.mark.parametrize("target", ["episode.advance", "math.sqrt", "Counter.update", "p.width", "majority.memo"])
 @pytest.mark.parametrize(
     "statement",
-    ["{} = 1", "del {}", "{} += 1", "for {} in [1]:\n        pass", "[0 for {} in [1]]", "a, {} = 1, 2", "({}, b) = 1, 2"],
+    [
+        "{} = 1",
+        "del {}",
+        "{} += 1",
+        "for {} in [1]:\n        pass",
+        "[0 for {} in [1]]",
+        "a, {} = 1, 2",
+        "({}, b) = 1, 2",
+    ],
 )
 def test_attributes_of_shared_objects_can_not_be_stored(target: str, statement: str) -> None:
     source = f"import math\nfrom collections import Counter\ndef f(episode, p):\n    {statement.format(target)}\n"

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these layers ar
 
 SECRET = "sk-do-not-find-this-key"
 
-SHAPE = '''\
+SHAPE = """\
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -42,7 +42,7 @@ def control(episode, p):
     except (OSError, RuntimeError, ImportError) as error:
         raise ValueError("refused: " + str(error))
     raise ValueError("worked: " + repr(found))
-'''
+"""
 
 
 def run_attempt(pool: Pool, body: str) -> JobResult:
@@ -59,7 +59,9 @@ def unguarded(*skipped: str, limits: Limits | None = None) -> Pool:
 SKIPPED = [(), ("seccomp",), ("landlock",), ("namespaces",), ("seccomp", "namespaces"), ("landlock", "namespaces")]
 
 
-@pytest.fixture(scope="module", params=SKIPPED, ids=lambda skipped: "all but " + " ".join(skipped) if skipped else "all")
+@pytest.fixture(
+    scope="module", params=SKIPPED, ids=lambda skipped: "all but " + " ".join(skipped) if skipped else "all"
+)
 def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
     with unguarded(*request.param) as made:
         needed = {"landlock", "seccomp"} - set(request.param)
@@ -84,7 +86,8 @@ REFUSED = {
     "open a local socket": "s = call(41, 1, 1, 0); return s",
     "start a program": "os.execv('/bin/true', ['true'])",
     "trace the parent": f"return call(101, 16, {os.getpid()}, 0, 0)",
-    "read the parent's memory": f"b = ctypes.create_string_buffer(8); v = (ctypes.c_size_t * 2)(ctypes.addressof(b), 8); "
+    "read the parent's memory": "b = ctypes.create_string_buffer(8); "
+    "v = (ctypes.c_size_t * 2)(ctypes.addressof(b), 8); "
     f"r = (ctypes.c_size_t * 2)({id(SECRET)}, 8); return call(310, {os.getpid()}, v, 1, r, 1, 0)",
     "duplicate a descriptor": "return [os.dup(n) for n in range(64)]",
 }
@@ -147,7 +150,9 @@ def test_whoever_stops_the_clock_and_waits_is_ended_from_outside() -> None:
 
 def test_a_flood_of_bytes_is_cut_off() -> None:
     with unguarded(limits=Limits(result_bytes=1 << 20)) as pool:
-        body = "for n in range(64):\n    try:\n        while True: os.write(n, bytes(1 << 16))\n    except OSError: pass"
+        body = (
+            "for n in range(64):\n    try:\n        while True: os.write(n, bytes(1 << 16))\n    except OSError: pass"
+        )
         result = run_attempt(pool, body)
         assert (result.status, "sent more than a job of this size can" in result.message) == (JobStatus.LIMIT, True)
 
@@ -155,7 +160,8 @@ def test_a_flood_of_bytes_is_cut_off() -> None:
 FORGED = """
 import os
 from sandbox import wire
-report = wire.Report(schedules=[{{}}], statuses=bytearray([0]), labels=[0], call_counts=[{calls}], name_counts=[{names}])
+report = wire.Report(schedules=[{{}}], statuses=bytearray([0]), labels=[0],
+    call_counts=[{calls}], name_counts=[{names}])
 report.calls += {log!r}
 report.names += {named!r}
 for n in range(3, 64):
@@ -169,7 +175,12 @@ os._exit(0)
 
 @pytest.mark.parametrize(
     ("log", "named"),
-    [(b"", b""), (bytes([0, 1, 1, 0]), b"\0"), (bytes([3, 1, 0, 0]), b"\0"), (bytes([0, 1, 1, 0, 3, 1, 0, 0]), b"\0\1")],
+    [
+        (b"", b""),
+        (bytes([0, 1, 1, 0]), b"\0"),
+        (bytes([3, 1, 0, 0]), b"\0"),
+        (bytes([0, 1, 1, 0, 3, 1, 0, 0]), b"\0\1"),
+    ],
 )
 def test_a_forged_result_is_read_but_found_out_by_the_recount(log: bytes, named: bytes) -> None:
     body = FORGED.format(calls=len(log) // 4, names=len(named), log=log, named=named)

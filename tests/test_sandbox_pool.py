@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import numpy as np
@@ -236,14 +237,25 @@ def test_closing_the_results_ends_the_jobs_that_run() -> None:
         assert play(pool, controller("return None")).status is JobStatus.DONE
 
 
+def test_closing_the_pool_ends_the_jobs_that_run() -> None:
+    pool = Pool([table_of_branches()], limits=Limits(episode_cpu_seconds=60))
+    endless = Job(controller("while True: pass"), (Block(0, 0.5, (0,), (0,)),))
+    results = pool.map([endless, endless, endless])
+    pool.close()
+    with pytest.raises(CancelledError):
+        list(results)
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
 def test_nothing_is_left_when_the_parent_is_killed() -> None:
     code = (
         "import threading\nfrom tests.sandbox_corpus import *\nfrom sandbox.limits import Limits\n"
         "pool = Pool([table_of_branches()], limits=Limits(episode_cpu_seconds=60))\n"
         "print(pool._template.process_id, flush=True)\n"
-        "job = Job('def schedule(b): return {}\\ndef control(e, p):\\n  while True: pass', (Block(0, 1.0, (0,), (0,)),))\n"
-        "threading.Thread(target=pool.run, args=(job,)).start()\nimport time\ntime.sleep(0.5)\nprint('up', flush=True)\n"
+        "job = Job('def schedule(b): return {}\\ndef control(e, p):\\n  while True: pass',"
+        " (Block(0, 1.0, (0,), (0,)),))\n"
+        "threading.Thread(target=pool.run, args=(job,)).start()\n"
+        "import time\ntime.sleep(0.5)\nprint('up', flush=True)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
