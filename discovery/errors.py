@@ -40,7 +40,7 @@ class BudgetReachedError(AutoTTSError):
 
     def __init__(self, *, cap_usd: Decimal, committed_usd: Decimal, asked_usd: Decimal) -> None:
         super().__init__(
-            f"the next call could cost ${asked_usd}, and ${committed_usd} of the cap of ${cap_usd} is taken",
+            f"the next call could cost ${asked_usd:.4f}; ${committed_usd:.4f} of the cap of ${cap_usd:.2f} is taken",
             hint="`--resume RUN --budget X` continues the run under a new cap",
         )
         self.cap_usd = cap_usd

@@ -78,6 +78,7 @@ class Endpoint:
         choose: Callable[[int], Behaviour] = lambda _: Behaviour.GOOD,
         *,
         write: Callable[[Mapping[str, Any]], str] = lambda _: "a reply",
+        finish: Callable[[str], str] = lambda _: "stop",
         input_usd: Decimal = Decimal("1e-6"),
         output_usd: Decimal = Decimal("4e-6"),
         slow_seconds: float = 1.0,
@@ -87,6 +88,7 @@ class Endpoint:
         """Args:
         choose: From the number of the request, from 0, to what is done with it.
         write: From the request to the text of a good reply.
+        finish: From that text to the finish reason.
         input_usd: Charged per prompt token.
         output_usd: Charged per completion token.
         slow_seconds: What `SLOW` takes.
@@ -96,7 +98,7 @@ class Endpoint:
         self.books: list[Entry] = []
         self.most_in_flight = 0
         self._in_flight = 0
-        self._choose, self._write = choose, write
+        self._choose, self._write, self._finish = choose, write, finish
         self._input_usd, self._output_usd = input_usd, output_usd
         self._slow_seconds, self._latency_seconds = slow_seconds, latency_seconds
         self._random = random.Random(seed)
@@ -175,7 +177,7 @@ class Endpoint:
             _write(handler, _STATUS[behaviour], json.dumps({"error": {"message": text}}).encode())
             return
         text = "" if behaviour is Behaviour.EMPTY else self._write(request)
-        body = _completion(text, _distorted(usage, behaviour), request)
+        body = _completion(text, self._finish(text), _distorted(usage, behaviour), request)
         if behaviour is Behaviour.NOT_JSON:
             _write(handler, 200, b"<html>not what you expect</html>")
         elif behaviour is Behaviour.CUT:
@@ -221,13 +223,13 @@ def _distorted(usage: dict[str, Any], behaviour: Behaviour) -> dict[str, Any] | 
     return changed.get(behaviour, usage)
 
 
-def _completion(text: str, usage: dict[str, Any] | None, request: Mapping[str, Any]) -> bytes:
+def _completion(text: str, finish_reason: str, usage: dict[str, Any] | None, request: Mapping[str, Any]) -> bytes:
     body: dict[str, Any] = {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": request["model"],
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "choices": [{"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": text}}],
     }
     return json.dumps(body if usage is None else body | {"usage": usage}).encode()
 

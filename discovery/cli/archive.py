@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 
 from discovery.archive import Archive
-from discovery.cli.terminal import data_options, dollars, emit, percent, plain, ratio, thousands, usd
+from discovery.cli.terminal import data_options, dollars, emit, moment, percent, plain, ratio, thousands, usd
 from discovery.config import RunConfig, reopen_stores
 from discovery.errors import ArchiveError
 from discovery.price import to_usd
@@ -59,7 +59,7 @@ def list_(archive_path: Path, as_json: bool, as_csv: bool) -> None:
 
 RUN_COLUMNS = {
     "run": plain,
-    "started": lambda time: str(time)[:16].replace("T", " "),
+    "started": moment,
     "explorer": plain,
     "status": plain,
     "candidates": plain,

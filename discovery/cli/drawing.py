@@ -26,7 +26,7 @@ from replay.errors import AutoTTSError
 
 log = logging.getLogger(__name__)
 
-_LINE_BEFORE_IDEA = 50
+_LINE_BEFORE_IDEA = 54
 _STOPPING = b"\nstopping: waiting for the call or trial in flight; Ctrl-C again leaves it at once\n"
 
 
@@ -165,10 +165,10 @@ def _line(event: Committed, room: int) -> str:
     if standing is not None and standing.sound:
         result, tail = f"area {percent(standing.area)}", candidate.idea
     elif standing is not None:
-        result, tail = "no reach", candidate.idea
+        result, tail = "out of reach", candidate.idea
     else:
         result, tail = candidate.status.value, candidate.error or candidate.idea
-    return f"{head} {result:<9}  {event.seconds:5.1f} s  {clipped(tail, max(20, room))}"
+    return f"{head} {result:<12}  {event.seconds:5.1f} s  {clipped(tail, max(20, room))}"
 
 
 def _account(console: Console, archive: Archive, run: Run, ended: Ended) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -64,6 +65,11 @@ def clipped(text: str, n_characters: int) -> str:
 def safe(text: str) -> str:
     """Untrusted text on one line of a terminal: control and direction marks replaced."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text.replace("\n", " "))
+
+
+def moment(time: Any) -> str:
+    """A stored time, to the minute, by the clock of this machine."""
+    return f"{datetime.fromisoformat(str(time)).astimezone():%Y-%m-%d %H:%M}"
 
 
 def dollars(amount: Decimal | float | None) -> str:
