@@ -22,7 +22,8 @@ properties, static and class methods, `super().name(...)`, annotations (dropped,
 
 Not allowed: `with`, `async`, `await`, `except*`, `import *`, class keywords such as `metaclass=`, leaving a `finally`
 by `return`, `break`, `continue` or `yield`, NamedTuple, TypedDict, Protocol and Enum classes, `type(...)` with three
-arguments. A bare `except:` means `except Exception:`. There is no clock, no randomness, no file, no network, no input; `print` does nothing.
+arguments. A bare `except:` means `except Exception:`. There is no clock, no randomness, no file, no network and no
+input; `print` does nothing.
 
 Modules, with all that can be had from them (`from __future__ import annotations` is allowed and does nothing):
 {modules}
