@@ -4,6 +4,7 @@
 `schedule(1.0)`.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from replay.scoring import BETAS
 
 Value = int | float | bool | str
 
-_FORM = re.compile(r"^(?P<stem>.*?)(?:@(?P<beta>[0-9.]+)|\((?P<values>.*)\))?$", re.DOTALL)
+_FORM = re.compile(r"^(?P<stem>.*?)(?:@(?P<beta>[^@()/]*)|\((?P<values>.*)\))?$", re.DOTALL)
+_BETA = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,14 @@ def find_controller(text: str, candidate_source: Callable[[str], str | None]) ->
     Raises:
         ControllerNameError: If nothing answers to the name, or its form is wrong.
     """
-    if Path(text).is_file():
+    if text not in NAMES and _is_file(text):
         return NamedController(Path(text).name, _read(Path(text)))
     form = _FORM.match(text)
-    if form is None:
-        raise _unknown(text)
+    assert form is not None, "the form has a stem at least"
     stem = form["stem"].strip()
     source = _source(stem, candidate_source)
     if source is None:
-        raise _unknown(stem)
+        raise _unknown(text)
     shown = Path(stem).name
     if form["beta"] is not None:
         beta = _beta(form["beta"], text)
@@ -68,9 +69,17 @@ def find_controller(text: str, candidate_source: Callable[[str], str | None]) ->
 def _source(stem: str, candidate_source: Callable[[str], str | None]) -> str | None:
     if stem in NAMES:
         return baseline_source(stem)
-    if Path(stem).is_file():
+    if _is_file(stem):
         return _read(Path(stem))
-    return candidate_source(stem)
+    return candidate_source(stem) if stem else None
+
+
+def _is_file(text: str) -> bool:
+    """Whether there is a file of this name; false for what can't be a name at all."""
+    try:
+        return Path(text).is_file()
+    except OSError:
+        return False
 
 
 def _read(path: Path) -> str:
@@ -88,10 +97,7 @@ def _unknown(stem: str) -> ControllerNameError:
 
 
 def _beta(text: str, whole: str) -> float:
-    try:
-        beta = float(text)
-    except ValueError:
-        beta = -1.0
+    beta = float(text) if _BETA.match(text) else -1.0
     if not 0 <= beta <= 1:
         raise ControllerNameError(f"{whole}: beta is {text!r}; it is a number from 0 to 1", hint="for example: cmc@0.5")
     return beta
@@ -104,12 +110,18 @@ def _values(text: str, whole: str) -> dict[str, Value]:
         key, equals, literal = (piece.strip() for piece in part.partition("="))
         if not equals or not key.isidentifier():
             raise ControllerNameError(f"{whole}: expected key=value, found {part!r}", hint=hint)
-        values[key] = parse_value(literal)
+        if key in values:
+            raise ControllerNameError(f"{whole}: {key} is given twice", hint=hint)
+        values[key] = value = parse_value(literal)
+        if not literal or (isinstance(value, float) and not math.isfinite(value)):
+            raise ControllerNameError(f"{whole}: {key} is {literal!r}; it must be a finite value", hint=hint)
     return values
 
 
 def parse_value(text: str) -> Value:
-    """A whole number, a number, True or False; a word as it is."""
+    """A whole number, a number, True or False; a word as it is, or what stands in quotes."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        return text[1:-1]
     if text in ("True", "False"):
         return text == "True"
     for kind in (int, float):

@@ -5,18 +5,25 @@ The module is itself a controller in the dialect: it can be evaluated again like
 
 import ast
 import inspect
+import io
+import math
 import os
 import platform
 import tempfile
+import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 from replay import votes
 from replay.errors import AutoTTSError
 
 Plain = str | int | float | bool | None | list["Plain"] | dict[str, "Plain"]
+
+_TAKEN = frozenset({"PROVENANCE", "namedtuple", "solve"})
+"""Names that an exported module needs for itself."""
 
 _SOLVE = '''
 def solve(episode, beta=0.5):
@@ -48,7 +55,7 @@ def render_module(source: str, idea: str, provenance: Mapping[str, Plain]) -> st
     sections = [
         _quoted(docstring) + "\n",
         f"{parts.future}from collections import namedtuple\n",
-        f"PROVENANCE = {_shown(dict(provenance))}\n",
+        f"PROVENANCE = {_shown(_finite(dict(provenance)))}\n",
         "\n" + _votes_source(),
         "\n" + parts.body.strip() + "\n",
         _SOLVE,
@@ -62,6 +69,7 @@ def write_module(text: str, path: Path) -> None:
     Raises:
         ExportError: If the file can't be written.
     """
+    unfinished: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
@@ -72,6 +80,8 @@ def write_module(text: str, path: Path) -> None:
         unfinished.chmod(0o644)
         unfinished.replace(path)
     except OSError as error:
+        if unfinished is not None:
+            unfinished.unlink(missing_ok=True)
         raise ExportError(f"{path} can't be written: {error.strerror}", hint="choose another place with -o") from error
 
 
@@ -116,14 +126,62 @@ class _Parts:
 def _split(source: str) -> _Parts:
     """Takes out of a source what has to come first in a module."""
     tree = ast.parse(source)
-    lines = source.splitlines(keepends=True)
     docstring = ast.get_docstring(tree) or ""
     leading = tree.body[:1] if docstring else []
     future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
-    for statement in (*leading, *future):
-        first, last = statement.lineno - 1, statement.end_lineno or statement.lineno
-        lines[first:last] = [""] * (last - first)
-    return _Parts(docstring, "from __future__ import annotations\n\n" if future else "", "".join(lines))
+    lines = _lines(source)
+    for statement in reversed([*leading, *future]):
+        _take_out(statement, lines)
+    future_import = "from __future__ import annotations\n\n" if future else ""
+    return _Parts(docstring, future_import, _renamed("\n".join(lines)))
+
+
+def _lines(source: str) -> list[str]:
+    """Lines as the parser counts them: form feeds and the line ends of Unicode end none."""
+    return source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _take_out(statement: ast.stmt, lines: list[str]) -> None:
+    """Blanks one statement; others that share a line with it stay."""
+    assert statement.end_lineno is not None and statement.end_col_offset is not None
+    first, last = statement.lineno - 1, statement.end_lineno - 1
+    before = lines[first].encode()[: statement.col_offset].decode()
+    after = lines[last].encode()[statement.end_col_offset :].decode().lstrip()
+    lines[first : last + 1] = [""] * (last - first) + [before + after.removeprefix(";").lstrip()]
+
+
+def _renamed(body: str) -> str:
+    """The body with names of its own that the module needs itself given an underscore at the end.
+
+    Raises:
+        ExportError: If one of them is an attribute too, or the new name is taken.
+    """
+    tokens = list(tokenize.generate_tokens(io.StringIO(body).readline))
+    names = {token.string for token in tokens if token.type == tokenize.NAME}
+    taken = sorted(names & _TAKEN & _assigned(body))
+    if not taken:
+        return body
+    attributes = {after.string for before, after in pairwise(tokens) if before.string == "."}
+    for name in taken:
+        if name in attributes or f"{name}_" in names:
+            raise ExportError(
+                f"the controller uses the name {name!r} in ways that an exported module can't keep apart from its own",
+                hint=f"rename it in a copy of the source: autotts archive show --json, then autotts evaluate {name}.py",
+            )
+    lines = body.split("\n")
+    for token in reversed(tokens):
+        if token.type == tokenize.NAME and token.string in taken:
+            row, column = token.start
+            line = lines[row - 1]
+            lines[row - 1] = f"{line[:column]}{token.string}_{line[column + len(token.string) :]}"
+    return "\n".join(lines)
+
+
+def _assigned(body: str) -> set[str]:
+    """Names that a source binds anywhere."""
+    tree = ast.parse(body)
+    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return bound | {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
 
 
 def _quoted(text: str) -> str:
@@ -143,3 +201,12 @@ def _shown(value: Plain, indent: str = "    ") -> str:
         rows = (f"{indent}{_shown(entry, indent + '    ')}," for entry in value)
         return "\n".join(["[", *rows, indent[4:] + "]"])
     return repr(value)
+
+
+def _finite(value: Plain) -> Plain:
+    """The value with None in place of figures that have no literal: infinities and NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
