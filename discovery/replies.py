@@ -16,7 +16,7 @@ _END_OF_REASONING = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECAS
 _FENCED = re.compile(
     r"^[ \t]*(?P<fence>```+|~~~+)[^\n]*\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
 )
-_IDEA = re.compile(r"^\W*Idea\W*:\W*(?P<idea>\w.*)$", re.IGNORECASE | re.MULTILINE)
+_IDEA = re.compile(r"^[^\w\n]*Idea[^\w\n]*:[^\w\n]*\n?[^\w\n]*(?P<idea>\w.*)$", re.IGNORECASE | re.MULTILINE)
 _CODE_START = re.compile(r"^(?:from \w|import \w|def |class |@\w|\"\"\"|#|[A-Z_]+ *=)", re.MULTILINE)
 _CODE_LINE = re.compile(r"\s|from \w|import \w|def |class |@\w|#|\w+ *=|[)\]}]|\"\"\"|$")
 _DEFINITION = re.compile(r"^def (?:schedule|control)\b", re.MULTILINE)

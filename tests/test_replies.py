@@ -24,6 +24,7 @@ ONE_SOURCE = {
     "no fence": f"Idea: less.\n\n{SOURCE}",
     "no fence and a last word": f"Idea: less.\n\n{SOURCE}\nThis keeps what was good.\n",
     "an idea in bold": f"**Idea:** less.\n```python\n{SOURCE}```",
+    "an idea on a line of its own": f"### Idea:\nless.\n```python\n{SOURCE}```",
     "an idea as a heading": f"## Idea: less.\n```python\n{SOURCE}```",
 }
 
@@ -66,8 +67,8 @@ def test_an_idea_is_one_line_of_bounded_length() -> None:
 
 
 def test_hostile_replies_are_read_in_no_time() -> None:
-    for text in ("<think>" * 20_000, "```\n" * 20_000, "~~~" * 20_000 + "\n", "def control" * 20_000, "Idea" * 20_000):
-        read_reply(text)
+    for piece in ("<think>", "```\n", "~~~", "def control", "Idea", "Idea:\n", "\n", " \n", " ", "* \n"):
+        read_reply(20_000 * piece)
 
 
 def test_unusable_replies_are_counted_among_those_that_came() -> None:
