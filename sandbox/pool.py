@@ -161,6 +161,8 @@ class Pool:
 
     def _living_template(self) -> TemplateProcess:
         with self._lock:
+            if self._closing.is_set():
+                raise SandboxError("this pool is closed")
             if self._template is None:
                 self._template = TemplateProcess(
                     self._tables, self._limits, self._required, self._hash_seed, self._switches

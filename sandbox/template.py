@@ -5,8 +5,6 @@ Knows nothing of jobs; see `sandbox.child` for what a child does with one.
 
 import contextlib
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -116,9 +114,7 @@ class TemplateProcess:
         Raises:
             TemplateDiedError: If the template is gone; its children end with it.
         """
-        # It can't have been reaped yet, so the id is still its own.
         with self._lock, _noticing_death():
-            os.kill(process, signal.SIGKILL)
             self._control.sendall(wire.COMMAND.pack(wire.REAP, process))
             _, status, cpu_seconds = wire.REAPED.unpack(self._receive(wire.REAPED.size))
             return status, cpu_seconds

@@ -18,7 +18,7 @@ PROGRESS = struct.Struct("<q")
 PROGRESS_BYTES = 4096
 FORK, STATE, REAP = b"F", b"S", b"R"
 COMMAND = struct.Struct("<cq")
-"""Parent to template: fork for a job or for a statement of the layers (0; three descriptors come along), or reap
+"""Parent to template: fork for a job or a statement of the layers (0; three descriptors come along), or end and reap
 (process id)."""
 FORKED = struct.Struct("<q")
 REAPED = struct.Struct("<qid")

@@ -132,6 +132,8 @@ def serve(template: Template, control: socket.socket) -> NoReturn:
             os._exit(0)
         command, process = wire.COMMAND.unpack(message)
         if command == wire.REAP:
+            # Only here is it certain that the id is still the child's own.
+            os.kill(process, signal.SIGKILL)
             _, status, usage = os.wait4(process, 0)
             children.discard(process)
             control.sendall(wire.REAPED.pack(process, status, usage.ru_utime + usage.ru_stime))

@@ -242,8 +242,10 @@ def test_closing_the_pool_ends_the_jobs_that_run() -> None:
     endless = Job(controller("while True: pass"), (Block(0, 0.5, (0,), (0,)),))
     results = pool.map([endless, endless, endless])
     pool.close()
-    with pytest.raises(CancelledError):
+    with pytest.raises((CancelledError, SandboxError)):
         list(results)
+    with pytest.raises(SandboxError, match="closed"):
+        pool.run(endless)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
