@@ -6,7 +6,7 @@ An episode is one controller on one question with one order of branches. Nothing
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from operator import countOf, itemgetter
+from functools import lru_cache, partial
 from typing import NoReturn, Protocol
 
 from replay.actions import BRANCH_CEILING, CALL, MAX_CALLS, MAX_INTERVALS, MAX_NAMED, ActionLog, Operation
@@ -109,6 +109,8 @@ _VIEWS = {type(view) for mapping in _DICTS for view in (mapping.keys(), mapping.
 _CONTAINERS = frozenset({list, tuple, set, frozenset, range, *_VIEWS})
 _LIST_FORM = "give a list of the ids of opened branches, each once, such as [0, 3]"
 _CALL_ROOM = MAX_CALLS * CALL.size
+_IDS = bytes(range(BRANCH_CEILING))
+_NEVER = 1 << 62
 
 
 def _heads(operation: Operation, argument: int) -> tuple[bytes, ...]:
@@ -119,6 +121,7 @@ def _heads(operation: Operation, argument: int) -> tuple[bytes, ...]:
 _BRANCH = _heads(Operation.BRANCH, 0)
 _BRANCH_COMPLETE = _heads(Operation.BRANCH, 1)
 _ADVANCE = _heads(Operation.ADVANCE, 1)
+_advance_heads = lru_cache(maxsize=64)(partial(_heads, Operation.ADVANCE))
 _COMPLETE = _heads(Operation.COMPLETE, 0)
 _PROBE = _heads(Operation.PROBE, 0)
 _PRUNE = _heads(Operation.PRUNE, 0)
@@ -163,19 +166,25 @@ class ReplayedEpisode:
     """The contract over recorded branches; see `Episode` for what its members do.
 
     Every call is checked whole, then logged, then carried out: an exception in between can show nothing unlogged.
-    Private members are name-mangled, a form of name that the dialect refuses. A search runs these few lines many
-    millions of times, so branch lists are checked and logged as byte strings: a few nanoseconds a branch.
+    Private members are name-mangled, a form of name that the dialect refuses.
+
+    A search runs these few lines many millions of times. So a branch list is checked and logged as one byte string,
+    and a branch's state is the time of its end on a clock that all running branches share: to advance all of them,
+    as most controllers do, is to advance the clock.
     """
 
     __slots__ = (
         "__active",
         "__active_names",
         "__calls",
-        "__depths",
+        "__clock",
+        "__decoded",
+        "__ends",
         "__interval",
         "__labels",
-        "__left",
         "__names",
+        "__nearest_end",
+        "__opened",
         "__order",
         "__pruned",
         "__question",
@@ -183,7 +192,7 @@ class ReplayedEpisode:
         "__rounds",
         "__rows",
         "__settings",
-        "__single",
+        "__usable_names",
     )
 
     def __init__(
@@ -211,96 +220,92 @@ class ReplayedEpisode:
         self.__calls = record.calls
         self.__names = record.names
         self.__labels = record.labels
-        self.__rows: list[tuple[int, ...]] = []
-        self.__left: list[int] = []
-        self.__depths: dict[int, int] = {}
+        backwards = question.backwards
+        self.__rows = [backwards[index] for index in self.__order]
+        self.__opened = 0
+        self.__rounds = 0
+        self.__clock = 0
+        self.__ends = [0] * len(self.__rows)
+        self.__nearest_end = _NEVER
         self.__active: dict[int, None] = {}
         self.__active_names = b""
-        self.__single = b""
         self.__pruned: set[int] = set()
-        self.__rounds = 0
+        self.__usable_names = b""
+        self.__decoded: dict[int, int] = {}
 
     def branch(self, n: int = 1, complete: bool = False) -> list[int]:
         """Opens up to `n` branches, each decoded by one interval, or to its end."""
         if type(n) is not int or n < 0 or type(complete) is not bool:
             self.__fail("branch(n, complete=False) takes a number of branches, 0 or more, and True or False")
-        first = len(self.__rows)
-        chosen = self.__order[first : first + n]
-        ids = list(range(first, first + len(chosen)))
-        self.__log((_BRANCH_COMPLETE if complete else _BRANCH)[len(ids)], bytes(ids))
+        first = self.__opened
+        names = _IDS[first : min(first + n, len(self.__rows))]
+        self.__log(_BRANCH_COMPLETE if complete else _BRANCH, names)
+        ids = list(names)
         if not ids:
             return ids
+        self.__opened += len(ids)
+        self.__usable_names += names
         self.__rounds += 1
-        recorded = self.__question.rows
-        rows = [recorded[index] for index in chosen]
-        self.__rows += rows
-        if complete:
-            self.__left += [0] * len(ids)
-            for branch, index in zip(ids, chosen, strict=True):
-                self.__depths[branch] = self.__question.lengths[index]
-        else:
-            self.__left += [len(row) - 1 for row in rows]
+        if not complete:
             self.__active.update(dict.fromkeys(ids))
-            self.__settle(ids)
+            for branch in ids:
+                self.__ends[branch] = self.__clock + len(self.__rows[branch]) - 1
+            self.__settle()
         return ids
 
     def advance(self, branches: Collection[int], intervals: int = 1) -> list[bool]:
         """Decodes up to `intervals` intervals more of each branch, stopping at its end."""
-        ids, names = self.__admit(branches)
         if type(intervals) is not int or intervals < 0:
             self.__fail("advance(branches, intervals=1) takes a number of intervals, 0 or more")
-        if intervals == 1:
-            self.__log(_ADVANCE[len(ids)], names)
-        else:
-            self.__log(CALL.pack(Operation.ADVANCE, len(ids), min(intervals, MAX_INTERVALS)), names)
-        left = self.__left
-        running = [branch for branch in ids if left[branch]]
-        if not running or not intervals:
-            return [not left[branch] for branch in ids]
-        self.__rounds += 1
-        for branch in running:
-            left[branch] -= intervals
-        if min(itemgetter(*running, running[0])(left)) > 0 and len(running) == len(ids):
-            return [False] * len(ids)
-        self.__settle(running)
-        return [not left[branch] for branch in ids]
+        intervals = min(intervals, MAX_INTERVALS)
+        names = self.__take(branches, _ADVANCE if intervals == 1 else _advance_heads(intervals))
+        active = self.__active
+        if len(names) == len(active) and not self.__active_names.translate(None, names):
+            self.__clock += intervals
+            self.__rounds += bool(names and intervals)
+            if self.__clock < self.__nearest_end:
+                return [False] * len(names)
+            self.__settle()
+        elif running := [branch for branch in names if branch in active]:
+            self.__rounds += bool(intervals)
+            self.__bring_nearer(running, intervals)
+        return [branch not in active for branch in names]
 
     def complete(self, branches: Collection[int]) -> None:
         """Decodes each branch to its end in one go."""
-        ids, names = self.__admit(branches)
-        self.__log(_COMPLETE[len(ids)], names)
-        running = [branch for branch in ids if self.__left[branch]]
-        self.__rounds += bool(running)
-        for branch in running:
-            self.__finish(branch, len(self.__rows[branch]) - self.__left[branch])
+        names = self.__take(branches, _COMPLETE)
+        running = [branch for branch in names if branch in self.__active]
+        if running:
+            self.__rounds += 1
+            self.__retire(running)
 
     def probe(self, branches: Collection[int]) -> list[int | None]:
         """The answer that each branch would give now, as a label; None where it gives none."""
-        ids, names = self.__admit(branches)
-        self.__log(_PROBE[len(ids)], names)
-        labels, rows, left = self.__labels, self.__rows, self.__left
-        return [labels[rows[branch][~left[branch]]] for branch in ids]
+        names = self.__take(branches, _PROBE)
+        labels, rows, ends, clock, active = self.__labels, self.__rows, self.__ends, self.__clock, self.__active
+        if names.translate(None, self.__active_names):
+            return [labels[rows[branch][ends[branch] - clock if branch in active else 0]] for branch in names]
+        return [labels[rows[branch][ends[branch] - clock]] for branch in names]
 
     def prune(self, branches: Collection[int]) -> None:
         """Drops branches: they can't be advanced, completed or probed any more. What they showed stays."""
-        ids, names = self.__admit(branches, allow_pruned=True)
-        self.__log(_PRUNE[len(ids)], names)
-        for branch in ids:
-            if branch in self.__active:
-                del self.__active[branch]
-                self.__pruned.add(branch)
-        self.__active_names = bytes(self.__active)
+        names = self.__take(branches, _PRUNE, allow_pruned=True)
+        running = [branch for branch in names if branch in self.__active]
+        if running:
+            self.__pruned.update(running)
+            self.__usable_names = self.__usable_names.translate(None, bytes(running))
+            self.__retire(running)
 
     def finished(self, branch: int) -> bool:
         """Whether an opened branch has reached its end."""
-        if type(branch) is not int or not 0 <= branch < len(self.__left) or self.__record.failure:
-            self.__check_opened(branch)
-        return not self.__left[branch]
+        if type(branch) is not int or not 0 <= branch < self.__opened or self.__record.failure:
+            self.__refuse_unopened(branch)
+        return branch not in self.__active and branch not in self.__pruned
 
     def depth(self, branch: int) -> int:
         """Intervals decoded of an opened branch; of a finished one its whole length, rounded up."""
-        if type(branch) is not int or not 0 <= branch < len(self.__left) or self.__record.failure:
-            self.__check_opened(branch)
+        if type(branch) is not int or not 0 <= branch < self.__opened or self.__record.failure:
+            self.__refuse_unopened(branch)
         return self.__depth(branch)
 
     @property
@@ -311,7 +316,7 @@ class ReplayedEpisode:
     @property
     def opened(self) -> int:
         """Number of branches opened so far."""
-        return len(self.__rows)
+        return self.__opened
 
     @property
     def max_branches(self) -> int:
@@ -321,7 +326,7 @@ class ReplayedEpisode:
     @property
     def spent(self) -> int:
         """Sum of the depths of all opened branches, in intervals."""
-        return sum(map(self.__depth, range(len(self.__rows))))
+        return sum(map(self.__depth, range(self.__opened)))
 
     @property
     def rounds(self) -> int:
@@ -338,70 +343,95 @@ class ReplayedEpisode:
         """Tokens that a probe of a running branch costs."""
         return self.__settings.probe_cost
 
-    def __settle(self, decoded: list[int]) -> None:
-        """Finishes those of the branches just decoded that have reached their end."""
-        left = self.__left
-        for branch in decoded:
-            if left[branch] <= 0:
-                self.__finish(branch, len(self.__rows[branch]) - 1)
-        self.__active_names = bytes(self.__active)
+    def __bring_nearer(self, running: list[int], intervals: int) -> None:
+        """Advances some of the running branches: their ends come nearer while the clock stands still."""
+        ends = self.__ends
+        for branch in running:
+            ends[branch] -= intervals
+        self.__nearest_end = min(self.__nearest_end, *[ends[branch] for branch in running])
+        if self.__nearest_end <= self.__clock:
+            self.__settle()
 
-    def __finish(self, branch: int, decoded: int) -> None:
-        self.__left[branch] = 0
-        self.__depths[branch] = max(self.__question.lengths[self.__order[branch]], decoded)
-        del self.__active[branch]
+    def __settle(self) -> None:
+        """Finishes the branches that have reached their end, and finds the end that is next."""
+        ends, clock = self.__ends, self.__clock
+        finished = [branch for branch in self.__active if ends[branch] <= clock]
+        for branch in finished:
+            ends[branch] = clock + 1
+        self.__retire(finished)
+
+    def __retire(self, stopped: list[int]) -> None:
+        """Takes branches that have finished or were pruned from the active ones."""
+        for branch in stopped:
+            self.__decoded[branch] = self.__depth(branch)
+            del self.__active[branch]
         self.__active_names = bytes(self.__active)
+        self.__nearest_end = min([self.__ends[branch] for branch in self.__active], default=_NEVER)
 
     def __depth(self, branch: int) -> int:
-        if self.__left[branch]:
-            return len(self.__rows[branch]) - self.__left[branch]
-        return self.__depths[branch]
+        if branch in self.__active:
+            return len(self.__rows[branch]) - (self.__ends[branch] - self.__clock)
+        decoded = self.__decoded.get(branch, 0)
+        return decoded if branch in self.__pruned else max(decoded, self.__question.lengths[self.__order[branch]])
 
-    def __admit(self, branches: Collection[int], allow_pruned: bool = False) -> tuple[list[int], bytes]:
-        """A checked copy of a branch list, exact ids of opened branches, each once; as a list and as bytes."""
+    def __take(self, branches: Collection[int], heads: Sequence[bytes], allow_pruned: bool = False) -> bytes:
+        """Checks a branch list, exact ids of opened branches, each once, and logs the call; the ids as bytes."""
+        if type(branches) is not list:
+            branches = self.__listed(branches)
+        for branch in branches:
+            if type(branch) is not int:
+                self.__fail(f"a branch list holds something that is not an id; {_LIST_FORM}")
+        try:
+            names = bytes(branches)
+        except ValueError:
+            names = b""
+            self.__refuse(branches, allow_pruned)
+        if names != self.__active_names:
+            usable = _IDS[: self.__opened] if allow_pruned else self.__usable_names
+            if len(usable) - len(usable.translate(None, names)) != len(names):
+                self.__refuse(branches, allow_pruned)
+        self.__log(heads, names)
+        return names
+
+    def __listed(self, branches: Collection[int]) -> list[int]:
         if type(branches) not in _CONTAINERS:
             self.__fail(f"branches are given one by one or in a wrong container; {_LIST_FORM}")
         if type(branches) is range and branches:
             # A range may be too long to copy.
-            self.__check_opened(branches[0])
-            self.__check_opened(branches[-1])
-        ids = list(branches)
-        if countOf(map(type, ids), int) != len(ids):
-            self.__fail(f"a branch list holds something that is not an id; {_LIST_FORM}")
-        if ids and (min(ids) < 0 or max(ids) >= len(self.__rows)):
-            self.__check_opened(next(branch for branch in ids if not 0 <= branch < len(self.__rows)))
-        names = bytes(ids)
-        if names != self.__single:
-            if len(set(ids)) != len(ids):
-                self.__fail(f"a branch list names a branch twice; {_LIST_FORM}")
-            self.__single = names
-        if self.__pruned and not allow_pruned and names.translate(None, self.__active_names):
-            self.__refuse_pruned(ids)
-        return ids, names
+            self.__refuse_unopened(branches[0])
+            self.__refuse_unopened(branches[-1])
+        return list(branches)
 
-    def __refuse_pruned(self, ids: list[int]) -> None:
-        for branch in self.__pruned.intersection(ids):
-            active = ", ".join(map(str, self.__active)) or "none"
-            self.__fail(f"branch {branch} was pruned at depth {self.__depth(branch)}; active branches: {active}")
+    def __refuse(self, branches: Collection[int], allow_pruned: bool) -> NoReturn:
+        """Says what is wrong with a list of exact ints that names something else than usable branches, each once."""
+        for branch in branches:
+            self.__refuse_unopened(branch)
+        if len(set(branches)) != len(branches):
+            self.__fail(f"a branch list names a branch twice; {_LIST_FORM}")
+        assert not allow_pruned
+        branch = next(branch for branch in branches if branch in self.__pruned)
+        active = ", ".join(map(str, self.__active)) or "none"
+        self.__fail(f"branch {branch} was pruned at depth {self.__depth(branch)}; active branches: {active}")
 
-    def __check_opened(self, branch: int) -> None:
+    def __refuse_unopened(self, branch: int) -> None:
         if self.__record.failure:
             raise EpisodeError(self.__record.failure)
         if type(branch) is not int:
             self.__fail("a branch is named by something that is not its id; give one id, such as 0")
-        if not 0 <= branch < len(self.__rows):
+        if not 0 <= branch < self.__opened:
             name = branch if abs(branch) < MAX_NAMED else "of that number"
-            self.__fail(f"branch {name} was never opened; {len(self.__rows)} are open, numbered from 0")
+            self.__fail(f"branch {name} was never opened; {self.__opened} are open, numbered from 0")
 
-    def __log(self, call: bytes, names: bytes) -> None:
+    def __log(self, heads: Sequence[bytes], names: bytes) -> None:
+        calls, named = self.__calls, self.__names
         if self.__record.failure:
             raise EpisodeError(self.__record.failure)
-        if len(self.__calls) >= _CALL_ROOM:
+        if len(calls) >= _CALL_ROOM:
             self.__fail(f"an episode may make {MAX_CALLS} calls; this is one more")
-        if len(self.__names) + len(names) > MAX_NAMED:
+        if len(named) + len(names) > MAX_NAMED:
             self.__fail(f"an episode may name {MAX_NAMED} branches over its calls; this is more")
-        self.__calls += call
-        self.__names += names
+        calls += heads[len(names)]
+        named += names
 
     def __fail(self, message: str) -> NoReturn:
         if not self.__record.failure:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import struct
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
@@ -27,10 +27,15 @@ class QuestionTable:
     Attributes:
         rows: Per branch its answer ids: one per probe, then the final answer. `NO_ANSWER` where there is none.
         lengths: Per branch its whole length in intervals, rounded up.
+        backwards: `rows`, each from its end: an answer stands at the number of steps that are left after it.
     """
 
     rows: tuple[tuple[int, ...], ...]
     lengths: tuple[int, ...]
+    backwards: tuple[tuple[int, ...], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "backwards", tuple([row[::-1] for row in self.rows]))
 
 
 @dataclass(frozen=True, slots=True)
