@@ -60,8 +60,8 @@ def control(episode, p):
     "looks at answers without a probe": """
 def control(episode, p):
     ids = episode.branch(6)
-    rows, left = episode._ReplayedEpisode__rows, episode._ReplayedEpisode__left
-    now = [rows[b][~left[b]] for b in ids]
+    rows, ends = episode._ReplayedEpisode__rows, episode._ReplayedEpisode__ends
+    now = [rows[b][0 if episode.finished(b) else ends[b] - episode._ReplayedEpisode__clock] for b in ids]
     agreeing = [b for b in ids if now[b] == max(set(now), key=now.count)]
     episode.complete(agreeing)
     return episode.probe(agreeing)[0]
