@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.syntax import Syntax
 
 from discovery.archive import Archive
+from discovery.cli.playing import plot_option
 from discovery.cli.terminal import data_options, dollars, emit, moment, percent, plain, ratio, thousands, usd
 from discovery.config import RunConfig, reopen_stores
 from discovery.errors import ArchiveError
+from discovery.plots import check_path, write_plot
 from discovery.price import to_usd
 from discovery.records import Candidate, Run, RunStatus
 from discovery.replies import count_replies
@@ -75,13 +77,20 @@ RUN_COLUMNS = {
 @archive.command(short_help="Show the best points of a run.", epilog="Example: autotts archive front --run monday")
 @click.option("--run", "run_name", help="The run.  [default: the latest]")
 @archive_option
+@plot_option
 @data_options
-def front(run_name: str | None, archive_path: Path, as_json: bool, as_csv: bool) -> None:
+def front(run_name: str | None, archive_path: Path, plot_path: Path | None, as_json: bool, as_csv: bool) -> None:
     """Show the points of a run that nothing is both more accurate and cheaper than, on the search questions."""
+    if plot_path is not None:
+        check_path(plot_path)
     with Archive(archive_path) as archive:
         opened = OpenRun(archive, archive.run(run_name))
         rows = opened.front_rows()
         title = opened.title()
+        if plot_path is not None:
+            from discovery.cli.front_plot import front_plot
+
+            write_plot(front_plot(opened), plot_path)
     emit(rows, FRONT_COLUMNS, as_json=as_json, as_csv=as_csv, title=title)
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import click
 import numpy as np
 
-from discovery.cli.playing import named_controller, played, playing_options, say_what_is_missing
+from discovery.cli.playing import named_controller, played, playing_options, plot_option, say_what_is_missing
 from discovery.cli.terminal import cores, data_options, emit, percent, plain, progress, ratio, thousands
 from discovery.controllers import NamedController
 from discovery.evaluation import Evaluation, Evaluator, load_keyed_store
-from discovery.scorecard import Panel, area, curve, make_panel
+from discovery.plots import Curve, Plot, check_path, write_plot
+from discovery.scorecard import Panel, area, curve, make_panel, single_branch
 from replay.baselines import NAMES
 from replay.episode import EpisodeSettings
 from replay.errors import ControllerNameError
@@ -39,6 +40,7 @@ ALL_STORES = "mean"
 @click.argument("names", nargs=-1, required=True, metavar="STORE... CONTROLLER...")
 @click.option("--baselines", is_flag=True, help="Add every baseline at its published setting.")
 @playing_options
+@plot_option
 @data_options
 def evaluate(
     names: tuple[str, ...],
@@ -48,6 +50,7 @@ def evaluate(
     max_branches: int,
     probe_cost: int,
     archive_path: Path | None,
+    plot_path: Path | None,
     as_json: bool,
     as_csv: bool,
 ) -> None:
@@ -64,20 +67,28 @@ def evaluate(
         raise ControllerNameError("no store was given", hint="give a folder made by: autotts store import FILE.json")
     if not controllers:
         raise ControllerNameError("no controller was given", hint="name one, such as cmc, or use --baselines")
+    if plot_path is not None:
+        check_path(plot_path)
     stores = [load_keyed_store(folder) for folder in folders]
     questions = [np.arange(len(keyed.store.questions)) for keyed in stores]
     panel = make_panel(stores, questions, range(seeds))
     settings = EpisodeSettings(max_branches=max_branches, probe_cost=probe_cost)
     rows: list[dict[str, Any]] = []
+    curves: list[Curve] = []
     with (
         Evaluator(stores, workers=workers or cores(), settings=settings) as evaluator,
         progress("controllers", len(controllers)) as report,
     ):
         for done, controller in enumerate(controllers, 1):
-            rows += _rows(controller, played(evaluator, controller, panel), panel)
+            evaluation = played(evaluator, controller, panel)
+            rows += _rows(controller, evaluation, panel)
+            curves.append(Curve(controller.name, tuple(curve(evaluation.cells, panel).values())))
             report(done, len(controllers))
     say_what_is_missing(panel)
     emit(rows, COLUMNS, as_json=as_json, as_csv=as_csv)
+    if plot_path is not None:
+        title = f"{', '.join(keyed.store.name for keyed in stores)} ({seeds} seeds)"
+        write_plot(Plot(title, tuple(curves), single_branch(panel)), plot_path)
 
 
 PUBLISHED = (

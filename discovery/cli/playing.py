@@ -36,6 +36,14 @@ _OPTIONS = (
 )
 
 
+plot_option = click.option(
+    "--plot",
+    "plot_path",
+    type=click.Path(path_type=Path),
+    help="Draw accuracy against tokens into a .png or .svg file.",
+)
+
+
 def playing_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options of how episodes are played."""
     for option in reversed(_OPTIONS):
