@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from discovery.analysis import FailureKind
 from discovery.grammar import GrammarExplorer, Recipe
 from discovery.grammar.constants import Constant, Course, Span
 from discovery.grammar.explorer import ATTENTION, attention
@@ -247,6 +248,10 @@ def test_changes_go_where_the_parent_failed(kind: str) -> None:
     assert min(weights[family] for family in ATTENTION[kind]) > max(
         weights[family] for family in Family if family not in ATTENTION[kind]
     )
+
+
+def test_every_kind_of_failure_but_errors_points_somewhere() -> None:
+    assert set(ATTENTION) == set(FailureKind) - {FailureKind.ERROR}
 
 
 def test_unknown_kinds_of_failure_and_none_leave_all_families_alike() -> None:

@@ -53,6 +53,7 @@ def drop_dissenting(episode, p, seen, scores, doubt):
 """,
     "drop_dissenting(episode, p, seen, scores, doubt)",
     frozenset({Need.SEEN, Need.DOUBT}),
+    weight=2.0,
 )
 
 LATE_DISSENT = Part(
