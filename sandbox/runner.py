@@ -85,8 +85,7 @@ class Runner:
         for block in self._job.blocks:
             self._prepare(block.beta)
         if self._job.share_module and self._job.blocks:
-            self._shared = self._language.fresh()
-            exec(self._code, self._shared)
+            self._shared = self._execute()
         for block in self._job.blocks:
             self._play(block)
         return self._report
@@ -99,11 +98,9 @@ class Runner:
         self._report.schedules.append(vars(self._parameters[beta]))
 
     def _ask_schedule(self, beta: float) -> dict[str, Any]:
-        namespace = self._language.fresh()
-        place = "the module"
+        place = f"schedule({beta:g})"
+        namespace = self._execute()
         try:
-            exec(self._code, namespace)
-            place = f"schedule({beta:g})"
             return override(copy_values(namespace["schedule"](beta)), self._job.overrides)
         except BadScheduleError as error:
             raise JobEndedError(JobStatus.FAILED, f"{place} {error}") from None
@@ -111,6 +108,16 @@ class Runner:
             raise
         except BaseException as error:  # noqa: BLE001
             raise JobEndedError(JobStatus.FAILED, f"{place} raised {describe_error(error)}") from None
+
+    def _execute(self) -> Namespace:
+        namespace = self._language.fresh()
+        try:
+            exec(self._code, namespace)
+        except MemoryError:
+            raise
+        except BaseException as error:  # noqa: BLE001
+            raise JobEndedError(JobStatus.FAILED, f"the module raised {describe_error(error)}") from None
+        return namespace
 
     def _begin(self, activity: str | int) -> None:
         self._deadline.activity = activity
@@ -185,7 +192,7 @@ def describe_error(error: BaseException) -> str:
     """Class, message and line of an exception, without running any code of the controller's."""
     name = type.__dict__["__name__"].__get__(type(error))
     arguments = BaseException.__dict__["args"].__get__(error)
-    text = str(arguments[0]) if arguments and type(arguments[0]) in (str, int, float) else ""
+    text = _plain_text(arguments[0]) if arguments else ""
     line = 0
     traceback = error.__traceback__
     while traceback is not None:
@@ -196,7 +203,15 @@ def describe_error(error: BaseException) -> str:
     return f"{described} (line {line})" if line else described
 
 
+def _plain_text(value: object) -> str:
+    """Text of a plain value; empty for anything whose text would be code of the controller's, or too long."""
+    if type(value) is str:
+        return value
+    is_short = type(value) in (bool, float) or (type(value) is int and value.bit_length() <= 64)
+    return str(value) if is_short else ""
+
+
 def _describe_answer(answer: object) -> str:
-    if type(answer) in (int, float, bool):
-        return str(answer)[:50]
-    return f"a {type.__dict__['__name__'].__get__(type(answer))}"
+    if type(answer) is not str and (text := _plain_text(answer)):
+        return text
+    return f"something of type {type.__dict__['__name__'].__get__(type(answer))}"

@@ -56,7 +56,9 @@ def store_of_branches(n_questions: int = N_QUESTIONS, n_branches: int = 128, see
         for _ in range(n_branches):
             n = int(rng.integers(0, 30))
             probes = [answers[i] for i in rng.choice(5, size=n, p=[0.4, 0.2, 0.15, 0.15, 0.1])]
-            branches.append(Recording(tuple(probes), 100 * n + int(rng.integers(1, 100)), answers[int(rng.integers(4))]))
+            branches.append(
+                Recording(tuple(probes), 100 * n + int(rng.integers(1, 100)), answers[int(rng.integers(4))])
+            )
         questions.append(branches)
     store, _ = store_of(questions)
     return store

@@ -27,7 +27,9 @@ CORRECTED = {
 }
 """Expectations beyond the contract: pruning a branch again does nothing; `spent` is a sum of depths, not of tokens."""
 
-pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="needs the sandbox corpus, which is not part of the project")
+pytestmark = pytest.mark.skipif(
+    not CORPUS.is_dir(), reason="needs the sandbox corpus, which is not part of the project"
+)
 
 
 def expected_of(specimen: Specimen) -> tuple[str, ...]:

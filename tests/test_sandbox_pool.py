@@ -88,6 +88,26 @@ def test_an_illegal_call_fails_the_episode_even_if_it_is_caught(pool: Pool) -> N
     assert result.message.startswith("episode 0: illegal call: branch 9 was never opened")
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return 10 ** 5000", "control returned something of type int; return a label that a probe showed"),
+        ("raise ValueError(10 ** 5000)", "episode 0: ValueError (line 5)"),
+        ("raise ValueError('x' * 10 ** 6)", "episode 0: ValueError: xxx"),
+        (
+            "class E(Exception):\n        args = property(lambda e: 1 / 0)\n    raise E('why')",
+            "episode 0: E: why (line 7)",
+        ),
+        ("raise ValueError('\\x1b[31m\\ud800')", "episode 0: ValueError:  [31m? (line 5)"),
+        ("return 'x'.encode('rot13')", "episode 0: LookupError: unknown encoding: rot13"),
+    ],
+)
+def test_strange_errors_and_answers_are_told_without_harm(pool: Pool, body: str, words: str) -> None:
+    result = play(pool, controller(body))
+    assert (result.status, words in result.message) == (JobStatus.DONE, True), result.message
+    assert len(result.message) < 400
+
+
 def test_the_first_error_is_told_with_its_line(pool: Pool) -> None:
     result = play(pool, controller("x = {}\n    return x['missing']"))
     assert result.message == "episode 0: KeyError: missing (line 6)"
