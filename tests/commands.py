@@ -67,9 +67,9 @@ def paid_by(server: Endpoint, *, price_input: str = "1", price_output: str = "4"
     return ("--model", "some-model", "--base-url", server.base_url, *prices)
 
 
-def make_store(folder: Path, *, n_questions: int = 6, n_branches: int = 12, mark: str = "") -> Path:
+def make_store(folder: Path, *, scale: str = "4B", n_questions: int = 6, n_branches: int = 12, mark: str = "") -> Path:
     """A simulated store; a mark is put into every text of a question, an answer or gold."""
-    layouts = simulate("4B", n_questions=n_questions, n_branches=n_branches, rng=np.random.default_rng(1))
+    layouts = simulate(scale, n_questions=n_questions, n_branches=n_branches, rng=np.random.default_rng(1))
     store, key = import_questions(
         [_marked(layout, mark) for layout in layouts] if mark else layouts, source="test", model="model", benchmark="b"
     )
