@@ -14,7 +14,8 @@ from discovery.records import ExchangeState, Spending
 _REASONING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _END_OF_REASONING = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _FENCED = re.compile(
-    r"^[ \t]*(?P<fence>`{3,9}|~{3,9})[^\n]*\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
+    r"^[ \t]*(?P<fence>`{3,9}|~{3,9})[^\n]*\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z)",
+    re.DOTALL | re.MULTILINE,
 )
 _IDEA = re.compile(r"^[^\w\n]*Idea[^\w\n]*:[^\w\n]*\n?[^\w\n]*(?P<idea>\w.*)$", re.IGNORECASE | re.MULTILINE)
 _CODE_START = re.compile(r"^(?:from \w|import \w|def |class |@\w|\"\"\"|#|[A-Z_]+ *=)", re.MULTILINE)

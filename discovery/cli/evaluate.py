@@ -15,7 +15,7 @@ from discovery.plots import Curve, Plot, check_path, write_plot
 from discovery.scorecard import Panel, area, curve, make_panel, single_branch
 from replay.baselines import NAMES
 from replay.episode import EpisodeSettings
-from replay.errors import ControllerNameError
+from replay.errors import ControllerNameError, StoreError
 from replay.scoring import Scores
 from replay.store import METADATA_FILE
 
@@ -62,6 +62,8 @@ def evaluate(
     """
     folders = [Path(name) for name in names if Path(name, METADATA_FILE).is_file()]
     wanted = [name for name in names if not Path(name, METADATA_FILE).is_file()]
+    for name in wanted:
+        _check_place(name)
     controllers = list(_controllers(wanted, baselines, archive_path))
     if not folders:
         raise ControllerNameError("no store was given", hint="give a folder made by: autotts store import FILE.json")
@@ -102,6 +104,13 @@ PUBLISHED = (
     "cmc@1",
 )
 assert {name.partition("@")[0].partition("(")[0] for name in PUBLISHED} == set(NAMES)
+
+
+def _check_place(name: str) -> None:
+    """Refuses a path at which there is nothing to score or to score on."""
+    stem = Path(name.partition("@")[0].partition("(")[0])
+    if stem.is_dir() or (len(stem.parts) > 1 and not stem.is_file()):
+        raise StoreError(f"{name} is neither a store nor a controller", hint="autotts store import makes stores")
 
 
 def _controllers(wanted: Iterable[str], baselines: bool, archive_path: Path | None) -> Iterable[NamedController]:

@@ -85,7 +85,7 @@ class StderrHandler(logging.Handler):
 def run() -> None:
     """Runs the command line. Exit codes: 0 done, 1 expected failure, 2 wrong usage, 130 on Ctrl-C."""
     try:
-        code = main.main(standalone_mode=False)
+        code = main.main(prog_name="autotts", standalone_mode=False)
     except click.ClickException as error:
         _fail(error.format_message(), _usage_hint(error))
         sys.exit(error.exit_code)
@@ -112,7 +112,7 @@ def run() -> None:
 
 
 def _fail(message: str, hint: str) -> None:
-    click.echo(f"error: {message}", err=True)
+    click.echo("error: " + message.replace("\n", "\n       "), err=True)
     if hint:
         click.echo(f"hint: {hint}", err=True)
 
