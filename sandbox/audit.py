@@ -4,6 +4,7 @@ Both play episodes again and compare the action logs, so they catch what slips t
 They are evidence, not proof: a cheat on few episodes needs a sample that holds them.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -63,6 +64,7 @@ class Auditor:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._lock = threading.Lock()
         self._second: Pool | None = None
 
     def __enter__(self) -> Self:
@@ -96,39 +98,49 @@ class Auditor:
 
     def check_causality(self, job: Job, rng: np.random.Generator) -> AuditReport:
         """Plays episodes on copies of their questions, faithful ones and such in which all unshown is redrawn."""
-        n_different, message = 0, ""
+        n_different, place = 0, ""
         for part in _parts(job):
             first = self._pool.run(part)
             if first.status is not JobStatus.DONE:
                 return _broken(AuditKind.CAUSALITY, job, first)
             try:
-                redrawn = _with_redrawn(part, self._pool.tables, list(_logs(first)), rng)
+                redrawn = _sent_along(part, self._pool.tables, list(_logs(first)), rng)
             except ValueError as error:
                 return AuditReport(AuditKind.CAUSALITY, job.n_episodes, job.n_episodes, f"left {error}")
-            for variant in (_with_copies(part, self._pool.tables), redrawn):
-                again = self._pool.run(variant)
+            different: set[int] = set()
+            # Both arrive the same way, so that no candidate can tell the audit from the rest.
+            for again in self._pool.map([_sent_along(part, self._pool.tables, None, rng), redrawn]):
                 if again.status is not JobStatus.DONE:
                     return _broken(AuditKind.CAUSALITY, job, again)
-                different = _different(first, again, range(part.n_episodes))
+                different.update(_different(first, again, range(part.n_episodes)))
+            if different:
                 n_different += len(different)
-                message = message or _describe(part, different)
-        found = f"acts on what was not shown: {message}" if message else "acts on what was shown alone"
-        return AuditReport(AuditKind.CAUSALITY, job.n_episodes, min(n_different, job.n_episodes), found)
+                place = place or _place(part, min(different))
+        found = "acts on what was shown alone"
+        if n_different:
+            found = f"acts on what was not shown: {_describe(n_different, job, place)}"
+        return AuditReport(AuditKind.CAUSALITY, job.n_episodes, n_different, found)
 
     def check_determinism(self, job: Job, rng: np.random.Generator) -> AuditReport:
         """Plays episodes shuffled, under another hash seed, with the module executed once for all of them."""
         first = self._pool.run(job)
         if first.status is not JobStatus.DONE:
             return _broken(AuditKind.DETERMINISM, job, first)
-        if self._second is None:
-            self._second = self._pool.twin()
         shuffled, numbers = _shuffled(job, rng)
-        again = self._second.run(shuffled)
+        again = self._other_pool().run(shuffled)
         if again.status is not JobStatus.DONE:
             return _broken(AuditKind.DETERMINISM, job, again)
-        different = sorted(numbers[i] for i in _different(again, first, numbers))
-        found = f"acts differently on the same: {_describe(job, different)}" if different else "acts the same each time"
+        different = [numbers[i] for i in _different(again, first, numbers)]
+        found = "acts the same each time"
+        if different:
+            found = f"acts differently on the same: {_describe(len(different), job, _place(job, min(different)))}"
         return AuditReport(AuditKind.DETERMINISM, job.n_episodes, len(different), found)
+
+    def _other_pool(self) -> Pool:
+        with self._lock:
+            if self._second is None:
+                self._second = self._pool.twin()
+            return self._second
 
 
 def _parts(job: Job) -> Iterator[Job]:
@@ -150,17 +162,8 @@ def _parts(job: Job) -> Iterator[Job]:
         yield replace(job, blocks=tuple(blocks))
 
 
-def _with_copies(job: Job, tables: Sequence[bytes]) -> Job:
-    """The same job with its questions sent along, a copy for each episode."""
-    return _sent_along(job, tables, None, np.random.default_rng(0))
-
-
-def _with_redrawn(job: Job, tables: Sequence[bytes], logs: Sequence[ActionLog], rng: np.random.Generator) -> Job:
-    """The same job with its questions sent along, each redrawn where its episode was not shown it."""
-    return _sent_along(job, tables, logs, rng)
-
-
 def _sent_along(job: Job, tables: Sequence[bytes], logs: Sequence[ActionLog] | None, rng: np.random.Generator) -> Job:
+    """The same job with its questions sent along, one for each episode; with logs, redrawn where they show nothing."""
     shelves = {block.table: QuestionShelf(StoreTable.from_bytes(tables[block.table])) for block in job.blocks}
     number, made, blocks = 0, [], []
     for index, block in enumerate(job.blocks):
@@ -217,17 +220,17 @@ def _different(one: JobResult, other: JobResult, numbers: Sequence[int]) -> list
     return different
 
 
-def _describe(job: Job, different: Sequence[int]) -> str:
-    """The first episode that differs, by beta, question and seed; empty if none does."""
-    if not different:
-        return ""
-    number = different[0]
+def _place(job: Job, number: int) -> str:
+    """An episode by beta, question and seed."""
     for block in job.blocks:
         if number < len(block.seeds):
             break
         number -= len(block.seeds)
-    place = f"beta {block.beta:g}, question {block.questions[number]}, seed {block.seeds[number]}"
-    return f"{len(different)} of {job.n_episodes} episodes went another way, first that of {place}"
+    return f"beta {block.beta:g}, question {block.questions[number]}, seed {block.seeds[number]}"
+
+
+def _describe(n_different: int, job: Job, place: str) -> str:
+    return f"{n_different} of {job.n_episodes} episodes went another way, first that of {place}"
 
 
 def _broken(kind: AuditKind, job: Job, result: JobResult) -> AuditReport:

@@ -35,8 +35,8 @@ Built-in names: {builtins}, type.
 Without import: {contract}.
 
 Names: no variable may start with two underscores. No attribute may contain two underscores in a row, but for
-`type(x).__name__`, `super().__init__(...)`, `__name__`, a literal `__slots__`, and these special methods of own
-classes: {methods}.
+`type(x).__name__`, `__name__`, a literal `__slots__`, and these special methods, which own classes may define and call
+by `super()`: {methods}.
 Refused as attributes are also {attributes} and what starts with {prefixes}.
 Attributes can be assigned on objects of the module's own classes alone. `format` as a method works on text only and
 without attribute or item access in its fields.

@@ -325,7 +325,7 @@ def _guarded(base: ast.expr) -> ast.expr:
 def _is_special_form(node: ast.Attribute) -> bool:
     return (
         node.attr in READABLE_SPECIAL_ATTRIBUTES
-        or (node.attr == "__init__" and _is_super_call(node.value))
+        or (node.attr in SPECIAL_METHODS and _is_super_call(node.value))
         or getattr(node, "made_by", None) is POST_INIT
     )
 

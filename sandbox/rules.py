@@ -55,6 +55,8 @@ def name_refusal(name: str) -> str:
 
 def attribute_refusal(name: str) -> str:
     """Why an attribute of this name may not be used; empty if it may."""
+    if name == "__class__":
+        return 'the attribute "__class__" is not allowed; write type(x), which also has a __name__'
     if "__" in name:
         return f'the attribute "{name}" is not allowed: attribute names may not contain two underscores in a row'
     if name in DENIED_ATTRIBUTES or name.startswith(DENIED_PREFIXES) or _RESERVED.search(name):

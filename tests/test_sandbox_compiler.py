@@ -40,6 +40,8 @@ NATURAL = {
     "        case _:\n            return None",
     "super": "class A:\n    def __init__(self):\n        pass\n"
     "class B(A):\n    def __init__(self):\n        super().__init__()",
+    "super of a special method": "class A(dict):\n    def __getitem__(self, k):\n"
+    "        return super().__getitem__(k) if k in self else 0",
     "slots": "class A:\n    __slots__ = ('x', '_y')",
     "type name": "def f(x):\n    return type(x).__name__",
     "main guard": "if __name__ == '__main__':\n    pass",
@@ -75,7 +77,10 @@ REFUSED = {
     "from math import *": '"*" of math is not available',
     "from . import x": 'the module "." is not available',
     "import math.x": 'the module "math.x" is not available',
-    "x = (1).__class__": 'the attribute "__class__" is not allowed',
+    "x = (1).__class__": 'the attribute "__class__" is not allowed; write type(x)',
+    "class A:\n    def f(self):\n        return super().__class__": 'the attribute "__class__" is not allowed',
+    "class A:\n    def f(self):\n        return super().__reduce__": 'the attribute "__reduce__" is not allowed',
+    "x = [].__len__()": 'the attribute "__len__" is not allowed',
     "def f(e):\n    return e._ReplayedEpisode__rows": 'line 2: the attribute "_ReplayedEpisode__rows" is not allowed',
     "class A:\n    def f(self):\n        return self.__x": 'the attribute "__x" is not allowed',
     "def f(e):\n    e.a__b = 1": 'the attribute "a__b" is not allowed',
