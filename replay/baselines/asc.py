@@ -14,7 +14,7 @@ def control(episode, p):
         (label,) = episode.probe(branch)
         votes[label] = votes.get(label, 0) + 1
         if opened:
-            leader, *others = sorted(votes.values(), reverse=True)
-            if confidence(leader, others[0] if others else 0) > p.threshold:
+            *_, second, first = sorted([0, *votes.values()])
+            if confidence(first, second) > p.threshold:
                 break
     return max(votes, key=votes.get)

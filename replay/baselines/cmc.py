@@ -23,23 +23,27 @@ def schedule(beta):
 
 def control(episode, p):
     pool = []
-    age = {}
+    started = {}
     doubt = {}
     history = []
     ema = 0.0
     judged = -1
-    open_more(episode, p.open0, pool, age)
+    open_more(episode, p.open0, pool, started, 0)
     for t in range(500):
         if len(pool) != judged:
             leader, trust = judge(pool)
             judged = len(pool)
         ema = (1 - p.alpha) * ema + p.alpha * trust
         history = [*history, ema][-p.window :]
-        steering = t >= p.warm_up and bool(pool)
-        latest = {}
-        if steering:
-            latest = abandon_doubtful(episode, leader, doubt, p.patience)
-        advance_live(episode, pool, age, [b for b in latest if latest[b] == leader], p.burst)
+        live = episode.active
+        agreeing = []
+        if t >= p.warm_up and pool:
+            labels = episode.probe(live)
+            if p.burst > 1:
+                agreeing = [b for b, label in zip(live, labels) if label == leader]
+            doubt = {b: doubt.get(b, 0) + 1 for b, label in zip(live, labels) if label != leader}
+            live = abandon_doubtful(episode, live, doubt, p.patience)
+        pool += advance(episode, live, agreeing, p.burst - 1, started)
         if len(pool) != judged:
             leader, trust = judge(pool)
             judged = len(pool)
@@ -52,7 +56,7 @@ def control(episode, p):
             break
         may_widen = delta <= p.trend and t >= max(1, p.warm_up // 2) and ema < p.level
         if may_widen and episode.opened < p.width:
-            open_more(episode, min(p.widen, p.width - episode.opened), pool, age)
+            open_more(episode, min(p.widen, p.width - episode.opened), pool, started, t + 1)
     return majority(pool) if pool else majority(episode.probe(episode.active))
 
 
@@ -63,39 +67,33 @@ def judge(pool):
     return next(iter(votes), None), confidence(first, second)
 
 
-def open_more(episode, count, pool, age):
+def open_more(episode, count, pool, started, t):
     branches = episode.branch(count)
-    age.update(dict.fromkeys(branches, 0))
+    started.update(dict.fromkeys(branches, t))
     pool += episode.probe([b for b in branches if episode.finished(b)])
 
 
-def abandon_doubtful(episode, leader, doubt, patience):
-    """Prunes the branches that have disagreed with the leader for long; the latest answers of those that are left."""
-    live = episode.active
-    latest = dict(zip(live, episode.probe(live)))
-    for b in live:
-        doubt[b] = doubt.get(b, 0) + 1 if latest[b] != leader else 0
-    doubtful = sorted((b for b in live if doubt[b] >= patience), key=lambda b: -doubt[b])
-    doubtful = doubtful[: max(0, len(live) - 2)]
-    episode.prune(doubtful)
-    for b in doubtful:
-        del latest[b]
-    return latest
+def abandon_doubtful(episode, live, doubt, patience):
+    """Prunes branches that have disagreed with the leader for long, all but two at most; the branches left."""
+    doubtful = [b for b in doubt if doubt[b] >= patience]
+    if doubtful and len(live) > 2:
+        episode.prune(sorted(doubtful, key=doubt.get, reverse=True)[: len(live) - 2])
+        live = episode.active
+    return live
 
 
-def advance_live(episode, pool, age, agreeing, burst):
-    """One interval for every live branch, `burst` for those that agree; finished ones join the pool, oldest first."""
-    live = sorted(episode.active, key=age.get, reverse=True)
-    finished = advance(episode, live, 1, age)
-    if burst > 1 and agreeing:
-        finished += advance(episode, agreeing, burst - 1, age)
-    if finished:
-        pool += episode.probe([b for b in live if b in finished])
+def advance(episode, live, agreeing, extra, started):
+    """One interval for every live branch, and `extra` for those that agree, as if they had started earlier.
 
-
-def advance(episode, branches, intervals, age):
-    """The branches that have finished."""
-    for b in branches:
-        age[b] += intervals
-    ended = episode.advance(branches, intervals)
-    return [b for b, end in zip(branches, ended) if end] if True in ended else []
+    Returns the answers of those that finish, the oldest first.
+    """
+    ended = episode.advance(live)
+    if agreeing:
+        ended += episode.advance(agreeing, extra)
+    answers = []
+    if True in ended:
+        running = episode.active
+        answers = episode.probe(sorted((b for b in live if b not in running), key=started.get))
+    for b in agreeing:
+        started[b] -= extra
+    return answers

@@ -9,12 +9,11 @@ def schedule(beta):
 
 
 def control(episode, p):
-    opened = episode.branch(p.n)
-    latest = dict.fromkeys(opened)
+    latest = dict.fromkeys(episode.branch(p.n))
     running = episode.active
-    ended = [b for b in opened if b not in running]
+    ended = [b for b in latest if b not in running]
     latest.update(zip(ended, episode.probe(ended)))
-    off_track = dict.fromkeys(running, 0)
+    off_track = {}
     winner = None
     stable = 0
     for step in range(p.max_steps):
@@ -25,7 +24,8 @@ def control(episode, p):
                 running = episode.active
         previous, winner = winner, majority(latest.values())
         if step >= p.warm_up and len(latest) > 1:
-            pruned = off_track_for_long(running, latest, off_track, winner, p.patience)
+            off_track = {b: off_track.get(b, 0) + 1 for b in running if latest[b] != winner}
+            pruned = [b for b in off_track if off_track[b] >= p.patience]
             if pruned:
                 episode.prune(pruned)
                 running = episode.active
@@ -36,15 +36,3 @@ def control(episode, p):
         if stable >= p.stable or not running:
             return winner
     return winner
-
-
-def off_track_for_long(running, latest, off_track, winner, patience):
-    lost = []
-    for b in running:
-        if latest[b] == winner:
-            off_track[b] = 0
-        else:
-            off_track[b] += 1
-            if off_track[b] >= patience:
-                lost.append(b)
-    return lost
