@@ -99,8 +99,6 @@ def _cost(box: Floats, taken: Sequence[Floats], points: Floats, room: npt.ArrayL
 
 
 def _draw(axes: "Axes", label: Label, box: Floats, anchor: Floats, scale: float) -> None:
-    from matplotlib.patheffects import withStroke
-
     offset = ((box[:2] + box[2:]) / 2 - anchor) / scale
     gap = np.maximum(0, np.maximum(box[:2] - anchor, anchor - box[2:]))
     leads = float(np.hypot(*gap)) / scale > _NEAR
@@ -115,6 +113,6 @@ def _draw(axes: "Axes", label: Label, box: Floats, anchor: Floats, scale: float)
         fontweight="bold",
         annotation_clip=False,
         arrowprops={"arrowstyle": "-", "color": label.colour, "linewidth": 0.7, "alpha": 0.6} if leads else None,
-        path_effects=[withStroke(linewidth=2.5, foreground="white")],
+        bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.7},
         zorder=6,
     )
