@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from discovery.archive import Archive
+from discovery.cli.amounts import USD
 from discovery.cli.archive import archive_option
 from discovery.cli.drawing import draw, noting_the_end, say_forecast, stopping_on_interrupt, summarise
 from discovery.cli.prompt import print_request
@@ -39,25 +40,6 @@ RESUME_OPTIONS = frozenset(
 
 FLAGS = {"layers": "require-layer", "name": "run"}
 """Options that are called otherwise here than on the command line."""
-
-
-class DollarType(click.ParamType[Decimal]):
-    """An amount of 0 or more."""
-
-    name = "USD"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        """Reads the amount exactly."""
-        try:
-            amount = Decimal(str(value).removeprefix("$"))
-        except InvalidOperation:
-            amount = Decimal(-1)
-        if not amount.is_finite() or amount < 0:
-            self.fail(f"{value!r} is not an amount of dollars, such as 5 or 0.50", param, ctx)
-        return amount
-
-
-USD = DollarType()
 
 
 @click.command(epilog="Example: autotts discover stores/*/aime24 --budget 0 --iterations 60")

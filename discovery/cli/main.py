@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "discovery.cli.evaluate:evaluate",
     "compare": "discovery.cli.compare:compare_",
     "store": "discovery.cli.store:store",
+    "doctor": "discovery.cli.doctor:doctor",
 }
 SETTINGS_FILE = "autotts.toml"
 
@@ -53,6 +54,7 @@ SUMMARIES = {
     "evaluate": "Score controllers on stores: baselines, candidates, exported files.",
     "compare": "Tell whether one controller beats another, with intervals.",
     "store": "Import, show, check and synthesize recorded trajectories.",
+    "doctor": "See whether this machine has what a run needs.",
 }
 
 
