@@ -8,6 +8,7 @@ by every tick, then ends the process by its signal.
 import os
 import signal
 from collections.abc import Callable
+from time import process_time
 from types import FrameType
 
 from sandbox.compiler import FILE_NAME
@@ -24,20 +25,18 @@ class Deadline:
     """The CPU that an activity, and the whole job, has left.
 
     Attributes:
-        ticks: Ticks since the activity began. Set to 0 when the next begins.
+        is_new: Whether the activity has begun since the last tick. To be set when one begins.
         activity: What is going on, as text or as the number of an episode.
     """
 
-    __slots__ = ("_activity_ticks", "_job_ticks", "_limits", "_result", "_total", "activity", "ticks")
+    __slots__ = ("_limits", "_result", "_since", "activity", "is_new")
 
     def __init__(self, limits: Limits, result_descriptor: int) -> None:
-        self.ticks = 0
+        self.is_new = True
         self.activity: str | int = "compiling"
         self._limits = limits
         self._result = result_descriptor
-        self._total = 0
-        self._activity_ticks = limits.episode_cpu_seconds / TICK_SECONDS
-        self._job_ticks = limits.job_cpu_seconds / TICK_SECONDS
+        self._since = 0.0
 
     def start(self) -> None:
         """Starts both timers."""
@@ -55,12 +54,14 @@ class Deadline:
         signal.setitimer(signal.ITIMER_VIRTUAL, self._limits.operation_cpu_seconds)
 
     def _tick(self, number: int, frame: FrameType | None) -> None:
-        self.ticks += 1
-        self._total += 1
+        # Ticks are counted by sampling, which a busy machine distorts; the clock is exact.
+        now = process_time()
+        if self.is_new:
+            self.is_new, self._since = False, now
         # Past the limit the second timer is left alone: it ends the process if this handler can't, for want of stack.
-        if self.ticks > self._activity_ticks:
+        if now - self._since > self._limits.episode_cpu_seconds:
             self._end(f"{self.describe()}{_place(frame)} used more than {self._limits.episode_cpu_seconds:g} s of CPU")
-        if self._total > self._job_ticks:
+        if now > self._limits.job_cpu_seconds:
             self._end(f"the job used more than {self._limits.job_cpu_seconds} s of CPU over all its episodes")
         self._push_back()
 

@@ -121,7 +121,7 @@ class Runner:
 
     def _begin(self, activity: str | int) -> None:
         self._deadline.activity = activity
-        self._deadline.ticks = 0
+        self._deadline.is_new = True
 
     def _play(self, block: Block) -> None:
         shelf, settings, interval = self._shelves[block.table], self._job.settings, 0

@@ -184,6 +184,18 @@ def test_a_limit_ends_the_whole_job(pool: Pool, body: str, words: str) -> None:
     assert play(pool, controller("return None")).status is JobStatus.DONE
 
 
+def test_a_job_of_many_long_episodes_is_ended() -> None:
+    with Pool([table_of_branches()], limits=Limits(job_cpu_seconds=1)) as pool:
+        result = play(pool, controller("sum(range(5 * 10 ** 6))\n    return None"), n=1000)
+        assert (result.status, "the job used" in result.message) == (JobStatus.LIMIT, True), result.message
+
+
+def test_logs_that_outgrow_their_limit_end_the_job() -> None:
+    with Pool([table_of_branches()], limits=Limits(result_bytes=10_000)) as pool:
+        result = play(pool, controller("for i in range(1000): episode.probe([])\n    return None"), n=10)
+        assert (result.status, "outgrew their limit" in result.message) == (JobStatus.LIMIT, True), result.message
+
+
 def test_a_module_and_a_schedule_that_never_end_are_ended(pool: Pool) -> None:
     for source in (controller("return None", "\n    while True: pass"), controller("return 1", module="while 1: pass")):
         result = play(pool, source)
