@@ -195,6 +195,10 @@ class OpenRun:
                 {"kind": failure.kind, "share": failure.share, "mean_tokens": failure.mean_tokens}
                 for failure in self.archive.failures(candidate)
             ],
+            "audits": [
+                {"kind": audit.kind, "passed": audit.passed, "message": audit.message}
+                for audit in self.archive.audits(candidate)
+            ],
             "source_digest": candidate.source_digest,
             "source": candidate.source,
         }
@@ -283,7 +287,7 @@ def _print_candidate(opened: OpenRun, candidate: Candidate) -> None:
     if standing is not None:
         click.echo(f"frontier area: {percent(standing.area)} search, {percent(standing.area_all)} all questions")
     for audit in opened.archive.audits(candidate):
-        click.echo(f"{audit.kind} audit: {'passed' if audit.passed else f'failed: {plain(audit.message)}'}")
+        click.echo(f"{audit.kind} audit {'passed' if audit.passed else 'failed'}: {plain(audit.message)}")
     curve = opened.curve_rows(candidate)
     if curve:
         columns = {key: ratio if key.endswith("ratio") else percent for key in curve[0]} | {"beta": plain}
