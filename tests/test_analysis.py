@@ -1,6 +1,7 @@
 """Where controllers fail: each kind on a store that has exactly this kind; spending on settled answers; depths."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -268,6 +269,15 @@ def test_contrasting_traces_show_a_failure_and_a_cheaper_success_in_labels() -> 
         "probe 0 -> 0*",
         "answer: 0*",
     ]
+
+
+def test_the_contrast_that_saves_most_is_told_first() -> None:
+    small, large = (
+        in_opening_order([RIGHT, replace(WRONG, tokens=tokens), replace(WRONG, tokens=tokens)], 0)
+        for tokens in (1_000, 20_000)
+    )
+    titles = [line for line in traces_of(*store_of([small, large, small])) if line.startswith("Candidate 3")]
+    assert titles == ["Candidate 3 fails (beta 0.5, 40k tokens):", "Candidate 3 fails (beta 0.5, 2k tokens):"]
 
 
 def test_without_a_contrast_there_are_no_traces() -> None:
