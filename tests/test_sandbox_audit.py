@@ -40,7 +40,7 @@ def audited(auditor: Auditor, source: str) -> tuple[AuditReport, AuditReport]:
     return auditor.audit(job_of(source), np.random.default_rng(11))
 
 
-N_HONEST = 1_000
+N_HONEST = 48
 
 PEEKING = {
     "reads the rows of the episode": """
@@ -123,7 +123,7 @@ def test_honest_controllers_pass_both_audits(guarded: Auditor, name: str) -> Non
         assert report.passed, report.message
 
 
-def test_a_thousand_honest_controllers_pass(guarded: Auditor) -> None:
+def test_dozens_of_honest_controllers_pass(guarded: Auditor) -> None:
     source = (
         "def control(episode, p):\n    ids = episode.branch({a})\n    episode.advance(ids, {b})\n"
         "    episode.complete(ids[:{c}])\n    labels = [x for x in episode.probe(ids) if x is not None]\n"
