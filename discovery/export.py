@@ -154,19 +154,19 @@ def _renamed(body: str) -> str:
     """The body with names of its own that the module needs itself given an underscore at the end.
 
     Raises:
-        ExportError: If one of them is an attribute too, or the new name is taken.
+        ExportError: If one of them is an attribute too or in a formatted string, or the new name is taken.
     """
     tokens = list(tokenize.generate_tokens(io.StringIO(body).readline))
     names = {token.string for token in tokens if token.type == tokenize.NAME}
     taken = sorted(names & _TAKEN & _assigned(body))
     if not taken:
         return body
-    attributes = {after.string for before, after in pairwise(tokens) if before.string == "."}
+    fixed = {after.string for before, after in pairwise(tokens) if before.string == "."} | _in_f_strings(body)
     for name in taken:
-        if name in attributes or f"{name}_" in names:
+        if name in fixed or f"{name}_" in names:
             raise ExportError(
                 f"the controller uses the name {name!r} in ways that an exported module can't keep apart from its own",
-                hint=f"rename it in a copy of the source: autotts archive show --json, then autotts evaluate {name}.py",
+                hint="save its source to a file and rename it there; `autotts archive show NUMBER` prints it",
             )
     lines = body.split("\n")
     for token in reversed(tokens):
@@ -181,7 +181,14 @@ def _assigned(body: str) -> set[str]:
     """Names that a source binds anywhere."""
     tree = ast.parse(body)
     bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    bound |= {node.asname for node in ast.walk(tree) if isinstance(node, ast.alias) and node.asname}
     return bound | {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+
+def _in_f_strings(body: str) -> set[str]:
+    """Names within formatted strings: not every version of Python has tokens for them."""
+    strings = (node for node in ast.walk(ast.parse(body)) if isinstance(node, ast.JoinedStr))
+    return {node.id for string in strings for node in ast.walk(string) if isinstance(node, ast.Name)}
 
 
 def _quoted(text: str) -> str:

@@ -56,6 +56,7 @@ SOURCES = {
     "comment behind": f'"""Short."""  # not in it\nfrom __future__ import annotations  # nor this\n{PLAIN}',
     "own majority": OWN_MAJORITY,
     "own solve": OWN_SOLVE,
+    "renamed import": f"from math import sqrt as solve\n\n{PLAIN.replace('p.n', 'round(solve(p.n * p.n))')}",
     "form feed": f'"""Pages."""\n# one\x0c# two\u2028 three\nfrom __future__ import annotations\n{PLAIN}',
     "carriage returns": f"{DOC}from __future__ import annotations\n{PLAIN}".replace("\n", "\r\n"),
     "unicode": f'"""Größer ∑."""\nLIMIT = "é∑"\n{PLAIN}',
@@ -185,8 +186,16 @@ def test_what_a_source_says_of_itself_comes_first() -> None:
     assert "not this" not in docstring
 
 
-def test_a_name_that_can_t_be_kept_apart_is_refused() -> None:
-    source = f"class Solver:\n    def solve(self):\n        return 1\n\n\nchosen = Solver().solve()\n{PLAIN}"
+@pytest.mark.parametrize(
+    "start",
+    [
+        "class Solver:\n    def solve(self):\n        return 1\n\n\nchosen = Solver().solve()\n",
+        "solve = 1\nshown = f'{solve}'\n",
+        "solve, solve_ = 1, 2\n",
+    ],
+)
+def test_a_name_that_can_t_be_kept_apart_is_refused(start: str) -> None:
+    source = start + PLAIN
     with pytest.raises(ExportError, match="'solve'") as caught:
         exported(source)
     assert caught.value.hint
