@@ -23,7 +23,7 @@ from sandbox.audit import Auditor
 from sandbox.limits import Limits
 from sandbox.pool import Block, EpisodeStatus, Job, JobResult, JobStatus, Pool
 
-EPISODES_PER_JOB = 1_200
+EPISODES_PER_JOB = 2_400
 """Episodes that one sandboxed process plays, about: enough to make its start cheap."""
 
 TAMPERED = 3

@@ -288,6 +288,8 @@ class ReplayedEpisode:
         """The answer that each branch would give now, as a label; None where it gives none."""
         names = self.__take(branches, _PROBE)
         labels, rows, ends, clock, active = self.__labels, self.__rows, self.__ends, self.__clock, self.__active
+        if not active:
+            return [labels[rows[branch][0]] for branch in names]
         if names.translate(None, self.__active_names):
             return [labels[rows[branch][ends[branch] - clock if branch in active else 0]] for branch in names]
         return [labels[rows[branch][ends[branch] - clock]] for branch in names]

@@ -55,13 +55,20 @@ class StoreTable:
     row_ends: array[int]
     answers: array[int]
     lengths: array[int]
+    _unpacked: dict[int, QuestionTable] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         """Number of questions."""
         return len(self.branch_ends)
 
     def question(self, index: int) -> QuestionTable:
-        """Unpacks the branches of one question."""
+        """The branches of one question, unpacked when first asked for and then kept."""
+        known = self._unpacked.get(index)
+        if known is None:
+            known = self._unpacked[index] = self._unpack(index)
+        return known
+
+    def _unpack(self, index: int) -> QuestionTable:
         first = self.branch_ends[index - 1] if index else 0
         last = self.branch_ends[index]
         edges = [self.row_ends[first - 1] if first else 0, *self.row_ends[first:last]]

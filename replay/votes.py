@@ -1,9 +1,10 @@
 """Votes over labels: majority, tally, and the confidence that the leader is ahead for good.
 
-Controllers find these three under their bare names. They know nothing of branches or costs. Each function stands on
-its own, so that an exported controller can carry a copy.
+Controllers find these three under their bare names. They know nothing of branches or costs. Each of the three stands
+on its own, so that an exported controller can carry a copy; the forms that count in C are what a search runs.
 """
 
+from collections import _count_elements  # type: ignore[attr-defined]
 from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache
 from typing import TypeVar
@@ -59,6 +60,22 @@ def confidence(v1: int, v2: int = 0) -> float:
         term = term * (trials - successes) // (successes + 1)
         favourable += term
     return favourable / (1 << trials)
+
+
+def counted_majority(labels: Iterable[Label]) -> Label | None:
+    """`majority`, counted by the loop that is behind `collections.Counter`."""
+    counts: dict[Label, int] = {}
+    _count_elements(counts, labels)
+    return max(counts, key=counts.get) if counts else None  # type: ignore[arg-type]
+
+
+def counted_tally(labels: Iterable[Label]) -> dict[Label, int]:
+    """`tally`, counted by the loop that is behind `collections.Counter`."""
+    counts: dict[Label, int] = {}
+    _count_elements(counts, labels)
+    if len(counts) < 2:
+        return counts
+    return {label: counts[label] for label in sorted(counts, key=counts.get, reverse=True)}  # type: ignore[arg-type]
 
 
 _remembered: Callable[[int, int], float] = lru_cache(maxsize=65_536)(confidence)

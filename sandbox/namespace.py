@@ -160,8 +160,8 @@ BUILTINS: Namespace = {
 """The built-ins, without `type`, `__import__` and `__build_class__`, which know the classes of a module."""
 
 CONTRACT: Namespace = {
-    "majority": votes.majority,
-    "tally": votes.tally,
+    "majority": votes.counted_majority,
+    "tally": votes.counted_tally,
     "confidence": votes.remembered_confidence,
     "EpisodeError": EpisodeError,
 }

@@ -107,8 +107,9 @@ def _set_up(descriptor: int) -> Template:
     exec(compile_controller(_WARM_UP), namespace)
     namespace["control"](None, None)
     for table in tables:
+        unpacked = [table.question(index) for index in range(len(table))]
         for seed in range(100):
-            branch_order(seed, len(table.question(0).lengths))
+            branch_order(seed, len(unpacked[0].lengths))
     statement = Statement(frozenset(options["skipped_layers"]))
     language = "on (RestrictedPython, static policy)" if options["guarded"] else "off (switched off)"
     statement.layers["language"] = language

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.votes import confidence, majority, remembered_confidence, tally
+from replay.votes import confidence, counted_majority, counted_tally, majority, remembered_confidence, tally
 
 LABELS = st.lists(st.sampled_from([None, 0, 1, 2, 3]), max_size=30)
 BOTH = pytest.mark.parametrize("confident", [confidence, remembered_confidence])
@@ -53,6 +53,13 @@ def test_majority_and_tally_agree_with_plain_counting(labels: list[int | None]) 
     expected = sorted(first, key=lambda label: (-counts[label], first.index(label)))
     assert list(tally(labels).items()) == [(label, counts[label]) for label in expected]
     assert majority(labels) == (expected[0] if expected else None)
+
+
+@given(LABELS)
+def test_counting_in_c_gives_the_same(labels: list[int | None]) -> None:
+    for given_as in (labels, dict(enumerate(labels)).values(), (label for label in labels)):
+        assert counted_majority(given_as) == majority(labels)
+    assert list(counted_tally(labels).items()) == list(tally(labels).items())
 
 
 def test_a_tally_is_fresh_each_time() -> None:
