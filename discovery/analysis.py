@@ -3,7 +3,7 @@
 Works on search questions for explorers and on any for people. Answers appear as right or wrong, never as text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from discovery.evaluation import Evaluation, KeyedStore, Play
 from discovery.proposal import DepthGroup, Failure
+from discovery.records import Candidate
 from replay import votes
 from replay.episode import EpisodeSettings
 from replay.scoring import mean_of
@@ -56,6 +57,9 @@ UNRECORDED = -3
 ALL_EPISODES = "all"
 """Beside the kinds of failure: every episode, right ones included."""
 
+SETTLED = "settled_tokens"
+"""Where a candidate's archived analysis keeps them."""
+
 GROUPS = 4
 """Groups of branches by when they finish."""
 
@@ -93,6 +97,12 @@ def settled_tokens(evaluation: Evaluation, stores: Sequence[KeyedStore], setting
             for name in (ALL_EPISODES, *((KINDS[kind].value,) if kind >= 0 else ())):
                 found.setdefault(name, []).append(tokens)
     return {name: mean_of(tokens) for name, tokens in found.items()}
+
+
+def archived_settled_tokens(candidate: Candidate) -> dict[str, float]:
+    """What `settled_tokens` found, as the archive keeps it; empty for a candidate that did not play through."""
+    found = candidate.analysis.get(SETTLED)
+    return dict(found) if isinstance(found, Mapping) else {}
 
 
 def _settled(play: Play, episode: int, store: ReplayStore, settings: EpisodeSettings) -> float:

@@ -4,13 +4,13 @@ It yields what happens; it prints nothing. Everything it knows is in the archive
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from threading import Event
 
 import numpy as np
 
-from discovery.analysis import accuracy_by_depth
+from discovery.analysis import accuracy_by_depth, archived_settled_tokens
 from discovery.archive import Archive, point_of
 from discovery.config import RUN_BASELINES, RunConfig
 from discovery.errors import BudgetReachedError, EndpointError, OverclaimError, StoppingError
@@ -258,7 +258,7 @@ class Search:
             area=standing.area,
             curve=standing.curve,
             failures=self.archive.failures(candidate),
-            settled_tokens=_figures(candidate.analysis.get("settled_tokens")),
+            settled_tokens=archived_settled_tokens(candidate),
         )
 
     def _attempt(self, candidate: Candidate) -> Attempt:
@@ -280,8 +280,3 @@ class Search:
             return None
         best = sorted(proposed, key=lambda standing: -standing.area)[:FINALISTS]
         return mean_of(drops[standing.number] for standing in best) - drops[yardstick]
-
-
-def _figures(value: object) -> dict[str, float]:
-    """Figures by name, as the archive keeps them; none if it does not."""
-    return dict(value) if isinstance(value, Mapping) else {}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from discovery.analysis import failures, settled_tokens
+from discovery.analysis import SETTLED, failures, settled_tokens
 from discovery.archive import source_digest
 from discovery.auditing import CandidateAudits
 from discovery.config import RunConfig
@@ -131,7 +131,7 @@ class Trials:
         if not validation.clean:
             return Trial(_unclean(draft, validation))
         settled = settled_tokens(first, self._evaluator.stores, self._evaluator.settings)
-        draft = replace(draft, analysis={**draft.analysis, "settled_tokens": settled})
+        draft = replace(draft, analysis={**draft.analysis, SETTLED: settled})
         return self._audited(self._trial(draft, so_far, validation), joins_front(so_far.cells, rivals, reached))
 
     def _audited(self, trial: Trial, thoroughly: bool) -> Trial:

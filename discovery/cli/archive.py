@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.syntax import Syntax
 
+from discovery.analysis import ALL_EPISODES, archived_settled_tokens
 from discovery.archive import Archive
 from discovery.cli.playing import plot_option
 from discovery.cli.terminal import data_options, dollars, emit, moment, percent, plain, ratio, thousands, usd
@@ -195,6 +196,7 @@ class OpenRun:
                 {"kind": failure.kind, "share": failure.share, "mean_tokens": failure.mean_tokens}
                 for failure in self.archive.failures(candidate)
             ],
+            "settled_tokens": archived_settled_tokens(candidate),
             "audits": [
                 {"kind": audit.kind, "passed": audit.passed, "message": audit.message}
                 for audit in self.archive.audits(candidate)
@@ -292,12 +294,21 @@ def _print_candidate(opened: OpenRun, candidate: Candidate) -> None:
     if curve:
         columns = {key: ratio if key.endswith("ratio") else percent for key in curve[0]} | {"beta": plain}
         emit(curve, columns, as_json=False, as_csv=False)
+    settled = archived_settled_tokens(candidate)
     failures = [
-        {"failure": failure.kind, "share": failure.share, "tokens": failure.mean_tokens}
+        {
+            "failure": failure.kind,
+            "share": failure.share,
+            "tokens": failure.mean_tokens,
+            "after_settled": settled.get(failure.kind),
+        }
         for failure in opened.archive.failures(candidate)
     ]
     if failures:
-        emit(failures, {"failure": plain, "share": percent, "tokens": thousands}, as_json=False, as_csv=False)
+        columns = {"failure": plain, "share": percent, "tokens": thousands, "after_settled": thousands}
+        emit(failures, columns, as_json=False, as_csv=False)
+    if ALL_EPISODES in settled:
+        click.echo(f"tokens spent after the answer had settled: {thousands(settled[ALL_EPISODES])}k an episode")
     _print_replies(opened, candidate)
     _print_source(candidate.source)
 
