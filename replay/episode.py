@@ -313,6 +313,8 @@ class ReplayedEpisode:
         """Intervals decoded of an opened branch; of a finished one its whole length, rounded up."""
         if type(branch) is not int or not 0 <= branch < self.__opened or self.__record.failure:
             self.__refuse_unopened(branch)
+        if branch in self.__active:
+            return len(self.__rows[branch]) - self.__ends[branch] + self.__clock
         return self.__depth(branch)
 
     @property
