@@ -6,8 +6,10 @@ Asks once per call, with every retry of the libraries below switched off; says o
 import json
 import os
 import re
+import time
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from ipaddress import ip_address
@@ -34,6 +36,7 @@ _NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtoc
 _UNCHARGED_5XX = (503, 529)
 _PASSING_4XX = (408, 429)
 _ERROR_CHARACTERS = 500
+_GLANCE_SECONDS = 0.5
 _PREFIX = re.compile(r"^(?:litellm\.)?(?:\w+(?:Error|Timeout|Exception)\s*(?::|-)\s*)+")
 
 
@@ -66,14 +69,21 @@ class LiteLLMEndpoint:
         witness = _Witness()
         answers: SimpleQueue[Any] = SimpleQueue()
         Thread(target=self._send, args=(request, witness, answers), daemon=True, name=f"ask-{place.iteration}").start()
-        try:
-            answer = answers.get(timeout=self._timeout_seconds)
-        except Empty:
+        answer = self._wait(answers)
+        if answer is None:
             message = f"no whole reply within {self._timeout_seconds:g} seconds"
             return NoReply(ExchangeState.UNCONFIRMED, message, passing=True, raw=witness.raw)
         if isinstance(answer, BaseException):
             return _salvaged(witness.raw) or _classified(answer, witness)
         return self._read(answer, witness)
+
+    def _wait(self, answers: "SimpleQueue[Any]") -> Any:
+        """What comes, or None. Waits in short pieces, so that no Ctrl-C is slept through."""
+        deadline = time.monotonic() + self._timeout_seconds
+        while (left := deadline - time.monotonic()) > 0:
+            with suppress(Empty):
+                return answers.get(timeout=min(left, _GLANCE_SECONDS))
+        return None
 
     def _send(self, request: Request, witness: "_Witness", answers: "SimpleQueue[Any]") -> None:
         try:

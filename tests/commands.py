@@ -1,13 +1,14 @@
 """The `autotts` command for tests: in this process or in one of its own, and small stores to run it on."""
 
 import os
-import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from itertools import count
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,11 @@ from replay.store import save_store
 from replay.synthetic import simulate
 from tests.endpoint import Endpoint
 
-PROJECT = Path(__file__).parents[1]
+MOST_SECONDS = 120
+"""How long a test waits for another process."""
 
 SETTINGS = ("--seeds", "1", "--workers", "2", "--max-reply-tokens", "4096")
 """Small runs."""
-
-MAIN = "from discovery.cli.main import run; run()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,50 @@ def autotts(*arguments: object) -> Done:
     return Done(code, out.getvalue(), err.getvalue())
 
 
-def start_autotts(*arguments: object, main: str = MAIN, **settings: Any) -> "subprocess.Popen[str]":
-    """Runs the command in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", main, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        **settings,
-    )
+class Child:
+    """The command in a process of its own, forked from this one so that it need not import everything again."""
+
+    def __init__(self, log: Path, *arguments: object, prepare: Callable[[], None] = lambda: None) -> None:
+        """Starts it; `prepare` is called in the process first."""
+        self._log = log
+        self._process = get_context("fork").Process(target=_command, args=(log, arguments, prepare))
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+
+    @property
+    def err(self) -> str:
+        """What it has written to stderr so far."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    def signal(self, number: int) -> None:
+        """Sends it a signal."""
+        os.kill(self.pid, number)
+
+    def wait_for(self, test: Callable[[], bool]) -> None:
+        """Until something is so."""
+        end = time.monotonic() + MOST_SECONDS
+        while not test():
+            assert self._process.is_alive(), self.err
+            assert time.monotonic() < end, self.err
+            time.sleep(0.02)
+
+    def end(self) -> int:
+        """Waits for its end; its exit code, negative for a signal."""
+        self._process.join(MOST_SECONDS)
+        code = self._process.exitcode
+        if code is None:
+            self._process.kill()
+        assert code is not None, self.err
+        return code
+
+
+def _command(log: Path, arguments: Sequence[object], prepare: Callable[[], None]) -> None:
+    with log.open("w", buffering=1) as stream:
+        sys.stdout = sys.stderr = sys.__stderr__ = stream
+        sys.argv = ["autotts", *map(str, arguments)]
+        prepare()
+        run()
 
 
 def paid_by(server: Endpoint, *, price_input: str = "1", price_output: str = "4") -> tuple[str, ...]:

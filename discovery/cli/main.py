@@ -6,7 +6,7 @@ import os
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -93,7 +93,7 @@ def run() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        sys.exit(130)
+        _leave_at_once(130)
     except AutoTTSError as error:
         _fail(str(error), error.hint)
         sys.exit(1)
@@ -111,6 +111,13 @@ def run() -> None:
         _fail(f"unexpected {what}", "this is a fault of autotts; `autotts -v ...` shows where, for a report")
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """Ends the process without waiting for a call in flight, which has a thread of its own."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _fail(message: str, hint: str) -> None:
