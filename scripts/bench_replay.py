@@ -4,11 +4,11 @@ Usage: python scripts/bench_replay.py STORE REFERENCE_SPEED.csv [rounds]
 
 STORE is an imported store; the table holds controller, episodes and published_ratio: CPU of the published evaluator
 over that of `calibration.workload`. Own CPU is that of this process and of all children. The rounds go by turns with
-the workload, and the median round counts: the machine may be busy.
+the workload, and the median round counts: the machine may be busy. The last column is wall time with one worker over
+that with two; with one, this process already verifies beside it, so the gain is less than two by that share.
 """
 
 import csv
-import os
 import statistics
 import sys
 import time
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from calibration import calibration_seconds
 
-from discovery.evaluation import Evaluator, KeyedStore, load_keyed_store
+from discovery.evaluation import Evaluator, load_keyed_store
 from replay.baselines import baseline_source
 
 SEEDS = range(100)
@@ -44,31 +44,31 @@ def main(folder: Path, reference: Path, rounds: int) -> None:
     """Prints one line for each controller."""
     keyed = load_keyed_store(folder)
     with Evaluator([keyed], workers=1) as one, Evaluator([keyed], workers=2) as two:
-        print(
-            f"{'controller':<26}{'calibr. s':>10}{'parent s':>10}{'children s':>11}{'ratio':>8}{'x published':>12}{'2 workers':>11}"
-        )
+        heads = ("calibr. s", "parent s", "children s", "ratio", "x published", "2 workers")
+        print(f"{'controller':<22}" + "".join(f"{head:>13}" for head in heads))
         for row in csv.DictReader(reference.read_text(encoding="utf-8").splitlines()):
             name, _, setting = row["controller"].partition("(")
             beta = float(setting.rstrip(")").partition("beta=")[2] or 1)
             calibrations, timings, gains = [], [], []
             for _ in range(rounds):
                 calibrations.append(calibration_seconds())
-                timings.append(play(one, name, beta, cores=1))
-                gains.append(timings[-1].wall / play(two, name, beta, cores=2).wall)
+                timings.append(play(one, name, beta))
+                gains.append(timings[-1].wall / play(two, name, beta).wall)
             shares = [(t.parent + t.children) / c for t, c in zip(timings, calibrations, strict=True)]
             ratio = statistics.median(shares)
-            print(
-                f"{row['controller']:<26}{statistics.median(calibrations):>10.2f}"
-                f"{statistics.median(t.parent for t in timings):>10.3f}"
-                f"{statistics.median(t.children for t in timings):>11.3f}{ratio:>8.3f}"
-                f"{float(row['published_ratio']) / ratio:>11.1f}x{statistics.median(gains):>10.2f}x",
-                flush=True,
+            figures = (
+                f"{statistics.median(calibrations):.2f}",
+                f"{statistics.median(timing.parent for timing in timings):.3f}",
+                f"{statistics.median(timing.children for timing in timings):.3f}",
+                f"{ratio:.3f}",
+                f"{float(row['published_ratio']) / ratio:.1f}x",
+                f"{statistics.median(gains):.2f}x",
             )
+            print(f"{row['controller']:<22}" + "".join(f"{figure:>13}" for figure in figures), flush=True)
 
 
-def play(evaluator: Evaluator, name: str, beta: float, cores: int) -> Timing:
-    """Times 100 seeds of every question, on this many cores."""
-    all_cores = os.sched_getaffinity(0)
+def play(evaluator: Evaluator, name: str, beta: float) -> Timing:
+    """Times 100 seeds of every question."""
     cpu, wall = time.process_time(), time.perf_counter()
     evaluation = evaluator.evaluate(
         baseline_source(name),
