@@ -47,6 +47,7 @@ AREA = "area"
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.argument("folders", nargs=-1, required=True, metavar="STORE...", type=click.Path(path_type=Path))
+@click.option("--stores", is_flag=True, expose_value=False, help="May stand before the stores: A B --stores STORE...")
 @playing_options
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Random seed of the bootstrap.")
 @data_options
