@@ -264,8 +264,8 @@ class ReplayedEpisode:
             self.__fail("advance(branches, intervals=1) takes a number of intervals, 0 or more")
         intervals = min(intervals, MAX_INTERVALS)
         names = self.__take(branches, _ADVANCE if intervals == 1 else _advance_heads(intervals))
-        active = self.__active
-        if len(names) == len(active) and not self.__active_names.translate(None, names):
+        active, active_names = self.__active, self.__active_names
+        if names == active_names or (len(names) == len(active_names) and not active_names.translate(None, names)):
             self.__clock += intervals
             self.__rounds += bool(names and intervals)
             if self.__clock < self.__nearest_end:
@@ -290,7 +290,7 @@ class ReplayedEpisode:
         labels, rows, ends, clock, active = self.__labels, self.__rows, self.__ends, self.__clock, self.__active
         if not active:
             return [labels[rows[branch][0]] for branch in names]
-        if names.translate(None, self.__active_names):
+        if names != self.__active_names and names.translate(None, self.__active_names):
             return [labels[rows[branch][ends[branch] - clock if branch in active else 0]] for branch in names]
         return [labels[rows[branch][ends[branch] - clock]] for branch in names]
 
