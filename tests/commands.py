@@ -21,7 +21,7 @@ from replay.store import save_store
 from replay.synthetic import simulate
 from tests.endpoint import Endpoint
 
-MOST_SECONDS = 120
+MOST_SECONDS = 60
 """How long a test waits for another process."""
 
 SETTINGS = ("--seeds", "1", "--workers", "2", "--max-reply-tokens", "4096")

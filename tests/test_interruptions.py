@@ -5,6 +5,7 @@ import random
 import re
 import resource
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,7 @@ def test_a_second_ctrl_c_leaves_the_call_unconfirmed(store: Path, tmp_path: Path
         child.wait_for(lambda: bool(server.books))
         child.signal(signal.SIGINT)
         child.wait_for(lambda: "stopping" in child.err)
+        time.sleep(1)
         child.signal(signal.SIGINT)
         assert child.end() == INTERRUPTED
     assert "unconfirmed; continue with: autotts discover --resume r" in child.err
