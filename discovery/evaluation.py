@@ -23,7 +23,7 @@ from sandbox.audit import Auditor
 from sandbox.limits import Limits
 from sandbox.pool import Block, EpisodeStatus, Job, JobResult, JobStatus, Pool
 
-EPISODES_PER_JOB = 2_400
+EPISODES_PER_JOB = 3_600
 """Episodes that one sandboxed process plays, about: enough to make its start cheap."""
 
 TAMPERED = 3
@@ -275,10 +275,11 @@ class Evaluator:
         betas: Sequence[float],
         overrides: Mapping[str, int | float | bool | str],
     ) -> list[Job]:
-        """Cuts an evaluation into jobs of about equal size, at least two for each worker where that pays."""
+        """Cuts an evaluation into jobs of about equal size, two or more for each of several workers."""
         per_seed = sum(map(len, questions)) * len(betas)
-        even_share = -(-per_seed * len(seeds) // (2 * self._workers))
-        size = min(EPISODES_PER_JOB, max(EPISODES_PER_JOB // 4, even_share))
+        shares = 2 * self._workers if self._workers > 1 else 1
+        even_share = -(-per_seed * len(seeds) // shares)
+        size = min(EPISODES_PER_JOB, max(EPISODES_PER_JOB // 12, even_share))
         jobs: list[list[Block]] = [[]]
         room = size
         for table, chosen in enumerate(questions):

@@ -220,8 +220,7 @@ class ReplayedEpisode:
         self.__calls = record.calls
         self.__names = record.names
         self.__labels = record.labels
-        backwards = question.backwards
-        self.__rows = [backwards[index] for index in self.__order]
+        self.__rows = list(map(question.backwards.__getitem__, self.__order))
         self.__opened = 0
         self.__rounds = 0
         self.__clock = 0

@@ -41,7 +41,8 @@ def main() -> None:
     finishers = [number for number, n_seeds in reached.items() if n_seeds == chosen.seeds]
     best, found = max(areas, key=areas.__getitem__), max(finishers, key=areas.__getitem__)
     print(
-        f"{len(contenders)} controllers, {played} episodes in full; the race played {spent}: {played / spent:.1f}x fewer"
+        f"{len(contenders)} controllers, {played} episodes in full; "
+        f"the race played {spent}: {played / spent:.1f}x fewer"
     )
     for edge in sorted(set(reached.values())):
         print(f"  {sum(n == edge for n in reached.values()):>5} stopped after {edge} seeds")

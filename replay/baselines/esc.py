@@ -9,7 +9,7 @@ def control(episode, p):
     labels = []
     for _ in range(p.n // p.window):
         shown = episode.probe(episode.branch(p.window, complete=True))
-        if len(shown) == p.window and len(set(shown)) == 1:
+        if shown and shown.count(shown[0]) == p.window:
             return shown[0]
         labels += shown
     return majority(labels)
