@@ -57,6 +57,7 @@ def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:
 
 def test_a_single_point_and_an_unknown_error_can_be_drawn(tmp_path: Path) -> None:
     write_plot(plot(Curve("dot", (Scores(0.5, float("nan"), 700.0, 700.0, 0.1),))), tmp_path / "dot.svg")
+    assert "<svg" in (tmp_path / "dot.svg").read_text(encoding="utf-8")
 
 
 def test_labels_of_points_close_together_do_not_cover_each_other() -> None:

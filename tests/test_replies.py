@@ -66,9 +66,9 @@ def test_an_idea_is_one_line_of_bounded_length() -> None:
     assert read_reply("Idea: one.\nIdea: two.").idea == "one."
 
 
-def test_hostile_replies_are_read_in_no_time() -> None:
+def test_hostile_replies_are_read_to_their_end() -> None:
     for piece in ("<think>", "```\n", "~~~", "def control", "Idea", "Idea:\n", "\n", " \n", " ", "* \n"):
-        read_reply(20_000 * piece)
+        assert len(read_reply(20_000 * piece).idea) <= MAX_IDEA
 
 
 def test_unusable_replies_are_counted_among_those_that_came() -> None:
